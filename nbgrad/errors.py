@@ -1,0 +1,101 @@
+"""Every exception of nbgrad: one class per thing that a caller can react to.
+
+Each is a `NbgradError` and also a subclass of the built-in class that PyTorch raises in the same
+place, so `except RuntimeError` of a ported program keeps working.
+"""
+
+
+class NbgradError(Exception):
+    """Base of all errors that nbgrad raises on purpose."""
+
+
+# ---------------------------------------------------------------- tensors and their graph
+
+
+class ShapeError(NbgradError, ValueError, RuntimeError):
+    """Shapes, sizes or numbers of elements do not fit together."""
+
+
+class DtypeError(NbgradError, TypeError, RuntimeError):
+    """A value has a dtype or a type that the operation does not take."""
+
+
+class GraphError(NbgradError, RuntimeError):
+    """The graph can't be used like this: released, not recorded, or a leaf written in place."""
+
+
+class NonFiniteError(NbgradError, RuntimeError):
+    """A value or a gradient is NaN or infinite where a finite one is needed."""
+
+
+# ---------------------------------------------------------------- the group and its workers
+
+
+class StartupError(NbgradError, RuntimeError):
+    """A group of workers could not start: a rank is missing, or the platform lacks something."""
+
+
+class WorkerDied(NbgradError, RuntimeError):
+    """A worker process has ended while others still need it; the message names it."""
+
+
+class WorkerHung(NbgradError, RuntimeError):
+    """A worker lives but has made no progress for longer than allowed."""
+
+
+class ForkedProcessError(NbgradError, RuntimeError):
+    """A process forked from a worker used the worker's group, which only the worker itself may."""
+
+
+class SharedMemoryFull(NbgradError, OSError, RuntimeError):
+    """No shared memory of the size asked for is left."""
+
+
+class ProtocolError(NbgradError, RuntimeError):
+    """Shared memory holds what the protocol never writes: a bug, or memory written over."""
+
+
+# ---------------------------------------------------------------- remote calls
+
+
+class RemoteError(NbgradError, RuntimeError):
+    """A function that ran on another worker raised; carries the remote traceback."""
+
+
+class RpcTimeout(NbgradError, RuntimeError, TimeoutError):
+    """A remote call took longer than its timeout."""
+
+
+class RpcEncodeError(NbgradError, RuntimeError, TypeError):
+    """An argument or a result of a remote call can't be sent to another process."""
+
+
+class MessageTooLarge(NbgradError, RuntimeError, ValueError):
+    """A message does not fit into the ring between two workers."""
+
+
+class RRefError(NbgradError, RuntimeError):
+    """A remote reference is used where it can't be: on another worker, or after its group."""
+
+
+# ---------------------------------------------------------------- distributed backward passes
+
+
+class ContextError(NbgradError, RuntimeError):
+    """A distributed autograd context does not exist, or is not active, on this worker."""
+
+
+class BackwardError(NbgradError, RuntimeError):
+    """A backward pass failed; names worker and op, and comes from the original exception."""
+
+
+class FastModeError(NbgradError, RuntimeError):
+    """A result of a remote call had no part in the loss of a pass in mode "fast"."""
+
+
+class DesyncError(NbgradError, RuntimeError):
+    """Workers that must take the same steps have taken different ones."""
+
+
+class ParametersTorn(NbgradError, RuntimeError):
+    """Shared parameters were left half-updated, by a worker that ended while it wrote them."""
