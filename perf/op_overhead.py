@@ -1,0 +1,56 @@
+"""What does the engine cost per operation, where there is next to nothing to compute?
+
+A chain of 1,000 operations, `y = y * w` and `y = y + b` in turn, on tensors of 1 and of 64 elements, in one
+process; then the backward pass of its sum.  Time per operation, forward, backward and both.  The gradients of
+every pass are checked.
+"""
+
+import time
+
+import common
+
+OPERATIONS = 1000
+
+
+def chain(size):
+    """Setup of a figure: forward and backward of the chain on tensors of `size` elements."""
+
+    def setup(lib):
+        x, w, b = (lib.ones(size, requires_grad=True) for _ in range(3))
+        pairs = range(OPERATIONS // 2)
+        expected = (1.0, sum(range(1, len(pairs) + 1)), float(len(pairs)))  # w = b = 1: y counts up
+        clock = time.perf_counter_ns
+
+        def block(count):
+            forward, backward, both = [], [], []
+            for _ in range(count):
+                x.grad = w.grad = b.grad = None
+                start = clock()
+                y = x
+                for _ in pairs:
+                    y = y * w
+                    y = y + b
+                loss = y.sum()
+                middle = clock()
+                loss.backward()
+                end = clock()
+                forward.append((middle - start) / OPERATIONS)
+                backward.append((end - middle) / OPERATIONS)
+                both.append((end - start) / OPERATIONS)
+                found = tuple(leaf.grad[size - 1].item() for leaf in (x, w, b))
+                if found != expected:
+                    raise AssertionError(f"gradients of x, w, b: {found}, expected {expected}")
+            return {"forward+backward": both, "forward": forward, "backward": backward}
+
+        return block
+
+    return setup
+
+
+FIGURES = [
+    common.Figure("1 element", chain(1), unit="us", count=1, rounds=200, quick=40),
+    common.Figure("64 elements", chain(64), unit="us", count=1, rounds=200, quick=40),
+]
+
+if __name__ == "__main__":
+    common.main(__file__, __doc__, FIGURES, common.simple_side(FIGURES))

@@ -1,0 +1,279 @@
+"""One side of a comparison: a child process, or the launcher of a group, that measures one block when told.
+
+    this script                     child (one per side)               worker0 of the child's group, or the child
+    -----------                     --------------------               -----------------------------------------
+    Side(...)           starts ->   the same script, --side NAME   ->  serve(figures, lib)
+    side.block(k, n)    ======== "block k n" over a socket ========>   garbage collector off, n calls, timed there
+                        <======= samples in ns ====================
+
+The socket only carries the turn; nothing that is measured crosses it.  Both sides get the same clean environment:
+one BLAS thread, no OPENBLAS_CORETYPE or OPENBLAS_L2_SIZE (they slow a current NumPy down three times), one hash seed.
+
+Note [Frozen while not its turn]
+~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~
+An idle group of torch.distributed.rpc burns two cores, which would be measured as the other side's slowness.  So
+the processes of a group are stopped (SIGSTOP) until it is their turn, on both sides alike, and each block starts
+with calls that are not timed.  A child is a process group of its own in our session: if this script is killed, the
+kernel sends SIGHUP and SIGCONT to the stopped processes, so none stays behind.
+"""
+
+import gc
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import time
+import traceback
+from pathlib import Path
+
+SOCKET = "NBGRAD_PERF_SOCKET"
+START_S = 120.0  # a child has imported its framework, compiled what it needs, and started its workers
+BLOCK_S = 120.0  # one block has been measured
+LEAVE_S = 10.0
+UNWANTED = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "OPENBLAS_VERBOSE", "PYTHONSTARTUP")
+ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+
+
+class SideFailed(RuntimeError):
+    """A child ended or raised; the message holds its traceback or the end of its standard error."""
+
+
+class Absent(RuntimeError):
+    """This side does not have what the figure measures (an older revision, say)."""
+
+
+def clean_environment(path=None):
+    """The environment of every child; `path` is put in front of its import path."""
+    environment = {k: v for k, v in os.environ.items() if k not in UNWANTED}
+    environment |= dict.fromkeys(ONE_THREAD, "1")
+    environment |= {"PYTHONHASHSEED": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+    environment.pop("PYTHONPATH", None)
+    if path is not None:
+        environment["PYTHONPATH"] = str(path)
+    return environment
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def family(pid):
+    """`pid` and its living descendants, parents first."""
+    found = [pid]
+    for parent in found:  # grows while we walk
+        for task in Path(f"/proc/{parent}/task").glob("*/children"):
+            found += map(int, task.read_text().split())
+    return found
+
+
+class Line:
+    """JSON objects, one per line, over a connected socket."""
+
+    def __init__(self, connection):
+        self.connection = connection
+        self.file = connection.makefile("r")
+
+    def send(self, message):
+        self.connection.sendall(json.dumps(message).encode() + b"\n")
+
+    def receive(self):
+        """The next message, or None when the other end has gone."""
+        try:
+            line = self.file.readline()
+        except ConnectionError:
+            return None
+        return json.loads(line) if line else None
+
+    def close(self):
+        self.file.close()
+        self.connection.close()
+
+
+class Side:
+    """A child that runs `python script --side framework` (more arguments after it) and measures when told.
+
+    Parameters
+    ----------
+    label : str
+        Name in messages.
+    framework : str
+        "nbgrad" or "torch".
+    python, script : path
+        Interpreter and program text of the child.
+    folder : path
+        Scratch folder: socket, standard error, working directory.
+    path : path or None
+        Where the child's package lies, when it is not installed for `python`.
+    is_group : bool
+        Stop the child's processes when it is not their turn: Note [Frozen while not its turn].
+    """
+
+    def __init__(self, label, framework, python, script, folder, path=None, is_group=False, arguments=()):
+        self.label = label
+        self.is_group = is_group
+        self.framework = framework
+        self.line = None
+        self.pids = []
+        number = len(os.listdir(folder))
+        self.errors = os.path.join(folder, f"{number}-{framework}.err")
+        address = os.path.join(folder, f"{number}.sock")
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(address)
+        self.listener.listen(1)
+        self.start_ns = time.monotonic_ns()
+        with open(self.errors, "w") as errors:
+            self.child = subprocess.Popen(
+                [os.fspath(python), os.fspath(script), "--side", framework, *arguments],
+                env=clean_environment(path) | {SOCKET: address},
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                stdout=errors,
+                stderr=errors,
+                process_group=0,
+            )
+
+    def wait_ready(self):
+        """Wait until the child says hello; its hello."""
+        deadline = time.monotonic() + START_S
+        self.listener.settimeout(0.1)
+        while self.line is None:
+            try:
+                connection, _ = self.listener.accept()
+            except TimeoutError:
+                if self.child.poll() is not None or time.monotonic() > deadline:
+                    raise self.failed("did not get ready") from None
+            else:
+                connection.settimeout(BLOCK_S)
+                self.line = Line(connection)
+        hello = self.receive()
+        self.pids = family(self.child.pid)
+        self.freeze()
+        return hello
+
+    def failed(self, what):
+        code = self.child.poll()
+        state = "still running" if code is None else f"exit code {code}"
+        with open(self.errors) as errors:
+            tail = "".join(errors.readlines()[-25:])
+        return SideFailed(f"side {self.label!r} {what} ({state}).  The end of its standard error:\n{tail}")
+
+    def receive(self):
+        try:
+            message = self.line.receive()
+        except TimeoutError:
+            raise self.failed(f"gave no answer within {BLOCK_S:.0f} s") from None
+        if message is None:
+            raise self.failed("ended")
+        if "absent" in message:
+            raise Absent(message["absent"])
+        if "error" in message:
+            raise SideFailed(f"side {self.label!r} raised:\n{message['error']}")
+        return message
+
+    def ask(self, **question):
+        """Let the child work and wait for its answer."""
+        self.thaw()
+        try:
+            self.line.send(question)
+            return self.receive()
+        except BrokenPipeError:
+            raise self.failed("ended") from None
+        finally:
+            self.freeze()
+
+    def block(self, figure, count):
+        """Measure one block: {measure: [ns per item, ...]}."""
+        return self.ask(figure=figure, count=count)["samples"]
+
+    def freeze(self):
+        if self.is_group:
+            self.signal(signal.SIGSTOP)
+
+    def thaw(self):
+        if self.is_group:
+            self.signal(signal.SIGCONT)
+
+    def signal(self, number):
+        for pid in self.pids:
+            try:
+                os.kill(pid, number)
+            except ProcessLookupError:
+                pass  # ended; the answer that does not come will tell
+
+    def close(self):
+        """Let the child leave; kill what is left of it after LEAVE_S."""
+        self.thaw()
+        if self.line is not None:
+            self.line.close()
+        self.listener.close()
+        try:
+            self.child.wait(LEAVE_S if self.line is not None else 0)
+        except subprocess.TimeoutExpired:
+            self.signal(signal.SIGKILL)
+            self.child.kill()
+            self.child.wait()
+
+
+def serve(figures, lib):
+    """In the measuring process: say hello, then measure blocks until the other end of the socket closes.
+
+    A figure's `setup(lib)` gives `block(count)`, which returns samples in ns (a list, or a dict of lists); an
+    ImportError or AttributeError there means that this side does not have it.
+    """
+    line = hello(lib)
+    blocks = {}
+    random.seed(0)
+    gc.collect()
+    gc.freeze()  # what is alive now is not looked at again
+    gc.disable()
+    while (question := line.receive()) is not None:
+        number = question["figure"]
+        figure = figures[number]
+        try:
+            if number not in blocks:
+                try:
+                    blocks[number] = figure.setup(lib)
+                except (ImportError, AttributeError) as missing:
+                    line.send({"absent": f"{type(missing).__name__}: {missing}"})
+                    continue
+                gc.collect()
+            block = blocks[number]
+            if figure.warm:
+                block(figure.warm)
+            samples = block(question["count"])
+            line.send({"samples": samples if isinstance(samples, dict) else {"": samples}})
+        except Exception:
+            line.send({"error": traceback.format_exc()})
+    gc.enable()
+
+
+def hello(lib, **more):
+    """Connect to the script that started this process and tell versions; `more` goes with them."""
+    connection = socket.socket(socket.AF_UNIX)
+    connection.connect(os.environ[SOCKET])
+    line = Line(connection)
+    line.send({"versions": lib.versions(), "pid": os.getpid(), **more})
+    return line
+
+
+def per_item(count, call):
+    """Time each of `count` calls: samples in ns."""
+    clock = time.perf_counter_ns
+    samples = []
+    for _ in range(count):
+        start = clock()
+        call()
+        samples.append(clock() - start)
+    return samples
+
+
+def per_block(count, call):
+    """Time `count` calls together, for calls that are short against the clock: one sample, ns per call."""
+    start = time.perf_counter_ns()
+    for _ in range(count):
+        call()
+    return [(time.perf_counter_ns() - start) / count]
