@@ -1,0 +1,3 @@
+"""Data sets that ship with nbgrad."""
+
+from nbgrad.data.digits import Digits, digits
