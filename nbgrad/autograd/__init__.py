@@ -1,0 +1,10 @@
+"""The tape of one process: tensors, nodes, modes, the local backward pass."""
+
+from nbgrad.autograd.check import check_vjp
+from nbgrad.autograd.engine import backward
+from nbgrad.autograd.function import Function
+from nbgrad.autograd.grad_mode import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
+from nbgrad.autograd.node import Node
+from nbgrad.autograd.op import op
+from nbgrad.autograd.parameter import Parameter
+from nbgrad.autograd.tensor import Size, Tensor

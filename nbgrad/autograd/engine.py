@@ -1,0 +1,239 @@
+"""The backward pass of one process.
+
+    1  reach   from the roots along the edges; every node once
+    2  sort    by sequence number, newest first: each node comes after all that use its result
+    3  sweep   run each node's VJP on the sum of what arrived; add what it returns to its targets
+    4  store   sums that reached leaves go into their `.grad`
+
+A distributed pass does not run here: it interleaves with others on its worker and counts
+dependencies in a table of its own, see `nbgrad.dist_autograd`.
+"""
+
+from operator import attrgetter
+from typing import Any
+
+import numpy as np
+
+from nbgrad.autograd.buffers import empty, is_sole, writable
+from nbgrad.autograd.grad_buffer import add_into, added
+from nbgrad.autograd.hooks import run_leaf, run_pre
+from nbgrad.autograd.node import Node
+from nbgrad.autograd.tensor import Tensor
+from nbgrad.errors import GraphError, ShapeError
+
+by_seq = attrgetter("seq")
+
+# Note [Owned sums]
+# ~~~~~~~~~~~~~~~~~
+# A VJP may return one array twice, its own argument, or a view of it.  So the first cotangent that arrives at a
+# target is only kept; the second is added to it in a NEW buffer, which this pass owns; later ones are added into
+# that buffer in place.
+# G1 (exact)  no array is written that a VJP, a residual or a user can see.
+# G2 (order)  sums are formed in the order of the sweep, which depends on the graph alone, so the same program gives
+#             bit-identical gradients in every process.
+
+
+def backward(
+    tensors: Any,
+    grad_tensors: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+) -> None:
+    """Add the gradients of one or more results to the `.grad` of the leaves they depend on.
+
+    Parameters
+    ----------
+    tensors : Tensor or sequence of Tensor
+        The results to start from.
+    grad_tensors : Tensor or sequence of (Tensor or None), optional
+        Their cotangents; needed for results that are not one element.
+    retain_graph : bool, optional
+        Keep what the operations saved, so that another pass can run.
+    create_graph : bool, optional
+        Not supported yet.
+
+    Raises
+    ------
+    GraphError
+        If a result does not require grad, or its graph was freed by an earlier pass.
+    ShapeError
+        If a cotangent is missing or has the wrong shape.
+
+    Examples
+    --------
+    >>> import nbgrad as nb
+    >>> x = nb.tensor([1.0, 2.0], requires_grad=True)
+    >>> nb.autograd.backward([x.sum(), (x * x).sum()])
+    >>> x.grad
+    tensor([3., 5.])
+    """
+    if create_graph:
+        raise NotImplementedError(
+            "create_graph=True (gradients of gradients) is not supported yet; leave it out"
+        )
+    roots = [tensors] if isinstance(tensors, Tensor) else list(tensors)
+    if grad_tensors is None:
+        given = [None] * len(roots)
+    else:
+        given = [grad_tensors] if isinstance(grad_tensors, Tensor) else list(grad_tensors)
+    if len(given) != len(roots):
+        raise ShapeError(
+            f"got {len(roots)} tensors and {len(given)} gradients; give one gradient (or None) each"
+        )
+    seeds = [seed(number, root, g) for number, (root, g) in enumerate(zip(roots, given))]
+    run(roots, seeds, bool(retain_graph))
+
+
+def seed(number: int, root: Tensor, gradient: Any) -> np.ndarray:
+    """The cotangent to start from at one root."""
+    if not root.requires_grad:
+        raise GraphError(
+            f"element {number} of tensors does not require grad and does not have a grad_fn: no leaf with "
+            f"requires_grad=True took part in computing it, or it was computed under no_grad or detached"
+        )
+    data = root.data
+    if gradient is None:
+        if data.size != 1:
+            raise ShapeError(
+                f"grad can be implicitly created only for scalar outputs, and this one has shape "
+                f"{data.shape}; reduce it (.sum(), .mean()) or pass backward(gradient=...)"
+            )
+        g = empty(data.shape, data.dtype)
+        g.fill(1)
+        return g
+    g = gradient.data if isinstance(gradient, Tensor) else np.asarray(gradient)
+    if g.shape != data.shape:
+        raise ShapeError(
+            f"Mismatch in shape: grad_output[{number}] has a shape of {g.shape} and "
+            f"output[{number}] has a shape of {data.shape}; they must be equal"
+        )
+    return g if g.dtype == data.dtype else g.astype(data.dtype)
+
+
+def reach(roots: list[Tensor], sums: dict) -> list[Node]:
+    """All nodes below the roots, newest first; gives nodes of many outputs their slots in `sums`."""
+    order: list[Node] = []
+    seen: set = set()
+    for root in roots:
+        node = root.node
+        if node is not None and node not in seen:
+            seen.add(node)
+            order.append(node)
+    for node in order:  # grows while it is read
+        if node.n_outputs != 1:
+            sums[node] = [None] * node.n_outputs
+        for edge in node.edges:
+            if edge is not None:
+                target = edge[0]
+                if target not in seen:
+                    seen.add(target)
+                    if isinstance(target, Node):
+                        order.append(target)
+    order.sort(key=by_seq, reverse=True)
+    return order
+
+
+def run(roots: list[Tensor], seeds: list[np.ndarray], retain_graph: bool) -> None:
+    """One pass: Note [Owned sums]."""
+    sums: dict = {}  # target -> cotangent, or list of them for a node of many outputs
+    owned: set = set()  # targets (or (node, idx)) whose sum is in a buffer of this pass
+    order = reach(roots, sums)
+    for root, g in zip(roots, seeds):
+        add(sums, owned, root.node or root, root.idx, g)
+    seeds.clear()
+    g = cotangent = cotangents = None
+    for node in order:
+        g = sums.pop(node, None)
+        if g is None or (g.__class__ is list and not any(part is not None for part in g)):
+            continue  # reached, but every path to it ended in None
+        if node.hooks is not None:
+            g = run_pre(node, g)
+        try:
+            cotangents = node.vjp(node.residuals, g)
+        except Exception as error:
+            error.add_note(f"(in the VJP of op {node.name!r}, during a backward pass)")
+            raise
+        if not retain_graph and node.residuals is not None:
+            node.release()
+        for edge, cotangent in zip(node.edges, cotangents):
+            if edge is not None and cotangent is not None:
+                target, idx = edge
+                total = sums.get(target)
+                if total is None:
+                    sums[target] = cotangent
+                elif total.__class__ is list:
+                    add(sums, owned, target, idx, cotangent)
+                elif target in owned:
+                    add_into(cotangent, total)
+                else:
+                    sums[target] = added(total, cotangent)
+                    owned.add(target)
+    g = cotangent = cotangents = total = None  # is_sole counts references
+    while sums:
+        leaf, g = sums.popitem()
+        if leaf.hooks:
+            g = run_leaf(leaf, g)
+        store(leaf, g if leaf in owned or is_sole(g, 1) else g.copy())
+
+
+def add(sums: dict, owned: set, target: Any, idx: int, cotangent: np.ndarray) -> None:
+    """Add a cotangent to a target of any kind."""
+    total = sums.get(target)
+    if isinstance(total, list):
+        key = (target, idx)
+        if total[idx] is None:
+            total[idx] = cotangent
+        elif key in owned:
+            add_into(cotangent, total[idx])
+        else:
+            total[idx] = added(total[idx], cotangent)
+            owned.add(key)
+    elif total is None:
+        sums[target] = cotangent
+    elif target in owned:
+        add_into(cotangent, total)
+    else:
+        sums[target] = added(total, cotangent)
+        owned.add(target)
+
+
+def store(leaf: Tensor, g: np.ndarray) -> None:
+    """Add the sum of a pass, in memory that nobody else sees, to the leaf's gradient."""
+    if leaf.grad is None:
+        leaf.grad = Tensor(g)
+    else:
+        add_into(g, writable(leaf.grad))  # in place, as in PyTorch: p.grad stays the same object
+
+
+def backward_method(
+    self: Tensor,
+    gradient: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    inputs: Any = None,
+) -> None:
+    """Add the gradients of this tensor to the `.grad` of the leaves it depends on.
+
+    Parameters
+    ----------
+    gradient : Tensor, optional
+        The cotangent to start from; ones for a tensor of one element.
+    retain_graph : bool, optional
+        Keep what the operations saved, so that another pass can run.
+
+    Raises
+    ------
+    GraphError
+        If the tensor does not require grad, or its graph was freed by an earlier pass.
+    ShapeError
+        If `gradient` is missing for a tensor of many elements, or has the wrong shape.
+    """
+    if inputs is not None:
+        raise NotImplementedError(
+            "backward(inputs=...) is not supported yet; set requires_grad to choose leaves"
+        )
+    backward([self], [gradient], retain_graph, create_graph)
+
+
+backward_method.__name__ = "backward"
+Tensor.backward = backward_method  # type: ignore[attr-defined]

@@ -1,0 +1,190 @@
+"""Function: a differentiable operation as a class, written over tensors, as in PyTorch.
+
+`@op` is the faster way, written over arrays; this one ports.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from nbgrad.autograd.grad_mode import is_grad_enabled, set_enabled
+from nbgrad.autograd.node import Node
+from nbgrad.autograd.tensor import Tensor
+from nbgrad.errors import DtypeError, GraphError, ShapeError
+
+
+class Context:
+    """What `forward` and `backward` share as `ctx`; any attribute may be set on it.
+
+    Attributes
+    ----------
+    needs_input_grad : tuple of bool
+        Per argument of `forward`, whether it requires grad.
+    """
+
+    def __init__(self, needs_input_grad: tuple[bool, ...]) -> None:
+        self.needs_input_grad = needs_input_grad
+        self.to_save: tuple = ()
+        self.non_differentiable: tuple = ()
+        self.materialize_grads = True
+        self.released = False
+
+    def save_for_backward(self, *tensors: Tensor | None) -> None:
+        """Keep tensors for `backward`; they are freed with the graph."""
+        for tensor in tensors:
+            if tensor is not None and not isinstance(tensor, Tensor):
+                raise DtypeError(
+                    f"save_for_backward can only save variables, but argument is of type "
+                    f"{type(tensor).__name__}; keep other things as attributes of ctx"
+                )
+        self.to_save = tensors
+
+    @property
+    def saved_tensors(self) -> tuple:
+        """What `save_for_backward` kept."""
+        if self.released:
+            raise GraphError(
+                "Trying to backward through the graph a second time: the saved tensors were freed "
+                "by the first backward pass. Give that first pass retain_graph=True"
+            )
+        return self.to_save
+
+    def mark_non_differentiable(self, *results: Tensor) -> None:
+        """Say, in `forward`, which results carry no gradient."""
+        self.non_differentiable = results
+
+    def set_materialize_grads(self, value: bool) -> None:
+        """Whether `backward` gets zeros (the default) or None for results that got no gradient."""
+        self.materialize_grads = value
+
+    def mark_dirty(self, *tensors: Tensor) -> None:
+        """Not supported: results are new tensors."""
+        raise NotImplementedError(
+            "mark_dirty: in-place Functions are not supported; return a new tensor"
+        )
+
+
+class FunctionNode(Node):
+    """A node whose VJP is the `backward` of a `Function`."""
+
+    __slots__ = ()
+
+    def release(self) -> None:
+        (ctx, *_) = self.residuals
+        if ctx.to_save:
+            ctx.to_save = ()
+            ctx.released = True
+
+
+class Function:
+    """Base of differentiable operations written over tensors.
+
+    A subclass has two static methods: `forward(ctx, *args)`, which returns a tensor or a tuple of
+    tensors, and `backward(ctx, *grads)`, which returns one gradient or None per argument of forward.
+    Both run with recording off.  Call it with `apply`.
+
+    Examples
+    --------
+    >>> import nbgrad as nb
+    >>> class Exp(nb.autograd.Function):
+    ...     @staticmethod
+    ...     def forward(ctx, x):
+    ...         y = x.exp()
+    ...         ctx.save_for_backward(y)
+    ...         return y
+    ...     @staticmethod
+    ...     def backward(ctx, grad):
+    ...         (y,) = ctx.saved_tensors
+    ...         return grad * y
+    >>> x = nb.zeros(2, requires_grad=True)
+    >>> Exp.apply(x).sum().backward()
+    >>> x.grad
+    tensor([1., 1.])
+    """
+
+    @staticmethod
+    def forward(ctx: Context, *args: Any) -> Any:
+        """Compute the result."""
+        raise NotImplementedError("You must implement the forward function for custom Function.")
+
+    @staticmethod
+    def backward(ctx: Context, *grads: Any) -> Any:
+        """Pull the gradients of the results back to the arguments."""
+        raise NotImplementedError("You must implement the backward function for custom Function.")
+
+    @classmethod
+    def apply(cls, *args: Any, **kwargs: Any) -> Any:
+        """Run `forward` and record it."""
+        is_input = [isinstance(arg, Tensor) for arg in args]
+        needs = tuple([is_in and arg.requires_grad for is_in, arg in zip(is_input, args)])
+        recording = True in needs and is_grad_enabled()
+        ctx = Context(needs)
+        previous = set_enabled(False)
+        try:
+            results = cls.forward(ctx, *args, **kwargs)
+        finally:
+            set_enabled(previous)
+        one = not isinstance(results, tuple | list)
+        parts = [results] if one else list(results)
+        for part in parts:
+            if not isinstance(part, Tensor) and one:
+                raise DtypeError(
+                    f"{cls.__name__}.forward returned {type(part).__name__}; it returns a Tensor or "
+                    f"a tuple of them"
+                )
+        if recording:
+            edges = tuple(
+                [
+                    ((arg.node or arg, arg.idx) if need else None)
+                    for is_in, arg, need in zip(is_input, args, needs)
+                    if is_in
+                ]
+            )
+            like = [(part.data.shape, part.data.dtype) if isinstance(part, Tensor) else None
+                    for part in parts]  # fmt: skip
+            node = FunctionNode(
+                pull_back, (ctx, cls, is_input, like), edges, cls.__name__, len(parts)
+            )
+            fixed = {id(part) for part in ctx.non_differentiable}
+            parts = [
+                Tensor(part.data, True, node, idx)
+                if isinstance(part, Tensor) and id(part) not in fixed
+                else part
+                for idx, part in enumerate(parts)
+            ]
+        return parts[0] if one else tuple(parts)
+
+
+def pull_back(residuals: Any, g: Any) -> tuple:
+    """The VJP of all Functions: wrap, call `backward`, check, unwrap."""
+    ctx, cls, is_input, like = residuals
+    grads = g if len(like) != 1 else [g]
+    wrapped: list[Tensor | None] = []
+    for part, form in zip(grads, like):
+        if part is not None:
+            wrapped.append(Tensor(part))
+        elif ctx.materialize_grads and form is not None:
+            wrapped.append(Tensor(np.zeros(*form)))
+        else:
+            wrapped.append(None)
+    previous = set_enabled(False)
+    try:
+        answers = cls.backward(ctx, *wrapped)
+    finally:
+        set_enabled(previous)
+    answers = tuple(answers) if isinstance(answers, tuple | list) else (answers,)
+    n = len(is_input)
+    if len(answers) > n and all(answer is None for answer in answers[n:]):
+        answers = answers[:n]
+    if len(answers) != n:
+        raise ShapeError(
+            f"function {cls.__name__}.backward returned an incorrect number of gradients "
+            f"(expected {n}, got {len(answers)}): one per argument of forward, None where there is none"
+        )
+    return tuple(
+        [
+            answer.data if isinstance(answer, Tensor) else answer
+            for answer, is_in in zip(answers, is_input)
+            if is_in
+        ]
+    )

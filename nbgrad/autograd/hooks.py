@@ -1,0 +1,174 @@
+"""Hooks on tensors: functions that see, and may replace, a gradient on its way.
+
+A hook of a leaf is kept by the leaf, and sees the sum of a whole pass.  A hook of a result is kept by
+the node that produced it, in `node.hooks`, under the number of the output:
+
+    node.hooks = {0: {id: hook, ...}, ("grad", 0): weak reference to a tensor that wants its .grad}
+
+Both engines call `run_pre` before a node's VJP and `run_leaf` before a leaf's sum is stored.
+"""
+
+import itertools
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from nbgrad.autograd.node import Node
+from nbgrad.autograd.tensor import Tensor
+from nbgrad.errors import DtypeError, GraphError, ShapeError
+
+next_id = itertools.count().__next__
+
+
+class RemovableHandle:
+    """What registering a hook returns: `remove()` takes the hook off again.
+
+    Examples
+    --------
+    >>> import nbgrad as nb
+    >>> x = nb.ones(1, requires_grad=True)
+    >>> with x.register_hook(print):
+    ...     (x * 3).sum().backward()
+    tensor([3.])
+    """
+
+    def __init__(self, hooks: dict) -> None:
+        self.hooks = hooks
+        self.id = next_id()
+
+    def remove(self) -> None:
+        """Take the hook off; twice is fine."""
+        self.hooks.pop(self.id, None)
+
+    def __enter__(self) -> "RemovableHandle":
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self.remove()
+
+
+def need_grad(tensor: Tensor, what: str) -> None:
+    if not tensor.requires_grad:
+        raise GraphError(
+            f"cannot {what} on a tensor that doesn't require gradient: no backward pass will ever reach it; "
+            f"set requires_grad before the forward"
+        )
+
+
+def register_hook(tensor: Tensor, hook: Callable[[Tensor], Any]) -> RemovableHandle:
+    """Call `hook(grad)` in every backward pass that reaches this tensor.
+
+    Parameters
+    ----------
+    hook : callable
+        Gets the gradient as a Tensor, which it must not write in place.  What it returns, if not
+        None, takes the gradient's place.
+
+    Returns
+    -------
+    RemovableHandle
+
+    Raises
+    ------
+    GraphError
+        If the tensor does not require grad.
+
+    Examples
+    --------
+    >>> import nbgrad as nb
+    >>> x = nb.ones(2, requires_grad=True)
+    >>> handle = x.register_hook(lambda grad: grad * 10)
+    >>> x.sum().backward()
+    >>> x.grad
+    tensor([10., 10.])
+    """
+    need_grad(tensor, "register a hook")
+    node = tensor.node
+    if node is None:
+        if tensor.hooks is None:
+            tensor.hooks = {}
+        hooks = tensor.hooks
+    else:
+        if node.hooks is None:
+            node.hooks = {}
+        hooks = node.hooks.setdefault(tensor.idx, {})
+    handle = RemovableHandle(hooks)
+    hooks[handle.id] = hook
+    return handle
+
+
+def retain_grad(tensor: Tensor) -> None:
+    """Keep the gradient of this result in its `.grad`, as leaves do anyway.
+
+    Raises
+    ------
+    GraphError
+        If the tensor does not require grad.
+
+    Examples
+    --------
+    >>> import nbgrad as nb
+    >>> x = nb.ones(2, requires_grad=True)
+    >>> y = x * 2
+    >>> y.retain_grad()
+    >>> y.sum().backward()
+    >>> y.grad
+    tensor([1., 1.])
+    """
+    need_grad(tensor, "retain the grad")
+    node = tensor.node
+    if node is not None:
+        if node.hooks is None:
+            node.hooks = {}
+        node.hooks["grad", tensor.idx] = weakref.ref(tensor)  # weak: the tensor holds the node
+
+
+def run_hooks(hooks: dict, g: np.ndarray) -> np.ndarray:
+    """The gradient after all hooks, in the order in which they were registered."""
+    for hook in tuple(hooks.values()):
+        answer = hook(Tensor(g))
+        if answer is None:
+            continue
+        if not isinstance(answer, Tensor):
+            raise DtypeError(
+                f"hook {hook!r} returned {type(answer).__name__}; a hook returns a Tensor or None"
+            )
+        if answer.data.shape != g.shape:
+            raise ShapeError(
+                f"hook {hook!r} has changed the size of value: it returned shape {answer.data.shape} for a gradient "
+                f"of shape {g.shape}"
+            )
+        g = answer.data
+    return g
+
+
+def run_output(node: Node, idx: int, g: np.ndarray) -> np.ndarray:
+    hooks: Any = node.hooks
+    own = hooks.get(idx)
+    if own:
+        g = run_hooks(own, g)
+    wants = hooks.get(("grad", idx))
+    if wants is not None:
+        tensor = wants()
+        if tensor is not None:
+            # A copy: other cotangents may alias g, and the user may write into .grad.
+            tensor.grad = Tensor(g.copy() if tensor.grad is None else tensor.grad.data + g)
+    return g
+
+
+def run_pre(node: Node, g: Any) -> Any:
+    """Run the hooks of a node's outputs on their cotangents; returns what its VJP gets."""
+    if node.n_outputs == 1:
+        return run_output(node, 0, g)
+    return [None if part is None else run_output(node, idx, part) for idx, part in enumerate(g)]
+
+
+def run_leaf(leaf: Tensor, g: np.ndarray) -> np.ndarray:
+    """Run the hooks of a leaf on the sum of a pass; returns what is added to its gradient."""
+    return run_hooks(leaf.hooks, g) if leaf.hooks else g
+
+
+Tensor.register_hook = register_hook  # type: ignore[attr-defined]
+Tensor.retain_grad = retain_grad  # type: ignore[attr-defined]

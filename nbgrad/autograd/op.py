@@ -1,0 +1,238 @@
+"""@op: make a differentiable operation of a forward and a VJP, both written over plain arrays.
+
+    @op(inputs=2)                        @mul.vjp
+    def mul(x, y, needs):                def mul(residuals, g):
+        return x * y, (x, y)                 x, y = residuals
+                                             return g * y, g * x
+
+The forward gets ndarrays and returns (result, residuals).  Its first `inputs` parameters are the
+differentiable ones.  A parameter named `needs` is not the caller's: it receives one bool per
+differentiable input, so that a forward can save only what its VJP will use.  The VJP gets the
+residuals and the cotangent of the result, and returns one cotangent per differentiable input (None
+for one that needs none).  What an op is called with may be tensors, arrays or numbers.
+
+Notes
+-----
+For small tensors the calls around a kernel cost more than the kernel.  So the function that the user
+calls is generated, as `dataclasses` does it, from a template with the op's own parameters: it has an
+honest signature, accepts keywords, and runs no loop over arguments.  For `mul` it reads
+
+    def mul(x, y):
+        if isinstance(x, Tensor):
+            x_data = x.data
+            x_needs = x.requires_grad
+        else:
+            x_data = convert(x)
+            x_needs = False
+        ...
+        if (x_needs or y_needs) and (not switch.n_off or thread.enabled):
+            data, residuals = forward(x_data, y_data, (x_needs, y_needs))
+            node = new(Node)
+            ...
+"""
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from nbgrad.autograd.dtypes import as_array, as_operand
+from nbgrad.autograd.grad_mode import switch, thread
+from nbgrad.autograd.node import Node, next_seq
+from nbgrad.autograd.tensor import Tensor
+
+registry: dict[str, Any] = {}  # name -> op, for tables and checks
+
+INPUT = """\
+    if isinstance({x}, Tensor):
+        {x}_data = {x}.data
+        {x}_needs = {x}.requires_grad
+    else:
+        {x}_data = convert({x})
+        {x}_needs = False
+"""
+
+SEQUENCE = """\
+    {x}_data = [t.data if isinstance(t, Tensor) else convert(t) for t in {x}]
+    {x}_needs = tuple([isinstance(t, Tensor) and t.requires_grad for t in {x}])
+"""
+
+EXTRA = """\
+    if isinstance({x}, Tensor):
+        {x} = {x}.data
+"""
+
+RECORD = """\
+    if ({any_needs}) and (not switch.n_off or thread.enabled):
+        data, residuals = forward({call_with_needs})
+        node = new(Node)
+        node.vjp = vjp
+        node.residuals = residuals
+        node.edges = {edges}
+        node.name = name
+        node.n_outputs = {n_outputs}
+        node.seq = next_seq()
+        node.hooks = None
+{result}
+    data, residuals = forward({call_without})
+    return {plain}
+"""
+
+ONE_RESULT = """\
+        result = new(Tensor)
+        result.data = data
+        result.requires_grad = True
+        result.node = node
+        result.idx = 0
+        result.grad = None
+        result.hooks = None
+        return result"""
+
+MANY_RESULTS = """\
+        return tuple([Tensor(part, True, node, idx) for idx, part in enumerate(data)])"""
+
+
+def source(name: str, params: list, inputs: Any, many: bool, constant: bool) -> str:
+    """The text of the function that the user calls."""
+    own = [p for p in params if p.name != "needs"]
+    header = inspect.Signature(
+        [p.replace(annotation=p.empty, default=p.empty if p.default is p.empty else Slot(p.name))
+         for p in own]
+    )  # fmt: skip
+    sequence = inputs == "sequence"
+    tensors = [p.name for p in own[: 1 if sequence else inputs]]
+    extras = [p.name for p in own[len(tensors) :]]
+
+    def call(needs: str) -> str:
+        values = {x: f"{x}_data" for x in tensors} | {x: x for x in extras} | {"needs": needs}
+        return ", ".join(
+            f"{p.name}={values[p.name]}" if p.kind is p.KEYWORD_ONLY else values[p.name]
+            for p in params
+        )
+
+    text = f"def {name}{header}:\n"
+    text += "".join((SEQUENCE if sequence else INPUT).format(x=x) for x in tensors)
+    text += "".join(EXTRA.format(x=x) for x in extras)
+    plain = "tuple([Tensor(part) for part in data])" if many else "Tensor(data)"
+    no_needs = f"({'False, ' * len(tensors)})"
+    if sequence:
+        (x,) = tensors
+        no_needs = f"(False,) * len({x}_data)"
+        any_needs, needs = f"True in {x}_needs", f"{x}_needs"
+        edges = f"tuple([(t.node or t, t.idx) if n else None for t, n in zip({x}, {x}_needs)])"
+    else:
+        any_needs = " or ".join(f"{x}_needs" for x in tensors)
+        needs = f"({''.join(f'{x}_needs, ' for x in tensors)})"
+        edge = "({x}.node or {x}, {x}.idx) if {x}_needs else None, "
+        edges = f"({''.join(edge.format(x=x) for x in tensors)})"
+    if constant:
+        return text + f"    data, residuals = forward({call(no_needs)})\n    return {plain}\n"
+    return text + RECORD.format(
+        any_needs=any_needs,
+        call_with_needs=call(needs),
+        call_without=call(no_needs),
+        edges=edges,
+        n_outputs="len(data)" if many else "1",
+        result=MANY_RESULTS if many else ONE_RESULT,
+        plain=plain,
+    )
+
+
+class Slot:
+    """Prints as the name under which a default value waits in the generated function's globals."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"default_{self.name}"
+
+
+def op(
+    forward: Callable | None = None,
+    *,
+    inputs: Any = 1,
+    many: bool = False,
+    constant: bool = False,
+    numbers: bool = False,
+) -> Any:
+    """Make an operation on tensors of a forward over arrays.
+
+    Parameters
+    ----------
+    forward : callable
+        Gets arrays, returns (result, residuals).
+    inputs : int or "sequence"
+        How many leading parameters are differentiable; "sequence" if the first one is a list of
+        tensors, all of them differentiable.
+    many : bool
+        Whether the result is a tuple of arrays; the op then returns a tuple of tensors, and its VJP
+        gets a list with one cotangent or None per result.
+    constant : bool
+        Whether results never carry gradients (comparisons, argmax); such an op has no VJP.
+    numbers : bool
+        Whether the forward takes Python numbers as they are.  If not they arrive as arrays.
+
+    Returns
+    -------
+    function
+        With `.vjp`, the decorator that takes the VJP and gives the op back.
+
+    Examples
+    --------
+    >>> import nbgrad as nb
+    >>> @nb.autograd.op
+    ... def cube(x):
+    ...     return x**3, (x,)
+    >>> @cube.vjp
+    ... def cube(residuals, g):
+    ...     (x,) = residuals
+    ...     return (g * 3 * x**2,)
+    >>> x = nb.tensor([2.0], requires_grad=True)
+    >>> cube(x).backward()
+    >>> x.grad
+    tensor([12.])
+    """
+    if forward is None:
+        return functools.partial(op, inputs=inputs, many=many, constant=constant, numbers=numbers)
+    name = forward.__name__
+    signature = inspect.signature(forward)
+    params = list(signature.parameters.values())
+    scope: dict[str, Any] = {
+        "Tensor": Tensor,
+        "Node": Node,
+        "new": object.__new__,
+        "next_seq": next_seq,
+        "switch": switch,
+        "thread": thread,
+        "convert": as_operand if numbers else as_array,
+        "forward": forward,
+        "name": name,
+        "vjp": missing(name),
+    }
+    scope |= {f"default_{p.name}": p.default for p in params if p.default is not p.empty}
+    text = source(name, params, inputs, many, constant)
+    exec(compile(text, f"<op {name}>", "exec"), scope)
+    user = scope[name]
+
+    def vjp(pullback: Callable[[Any, Any], tuple]) -> Any:
+        scope["vjp"] = pullback
+        user.pullback = pullback
+        return user
+
+    functools.update_wrapper(user, forward)
+    user.__signature__ = signature.replace(parameters=[p for p in params if p.name != "needs"])
+    user.vjp = vjp
+    user.inputs = inputs
+    user.constant = constant
+    registry[name] = user
+    return user
+
+
+def missing(name: str) -> Callable:
+    """The VJP of an op that has none yet."""
+
+    def vjp(residuals: Any, g: Any) -> tuple:
+        raise NotImplementedError(f"op {name!r} has no VJP: register one with @{name}.vjp")
+
+    return vjp

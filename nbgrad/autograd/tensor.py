@@ -1,0 +1,312 @@
+"""Tensor: an array that remembers how it was computed.
+
+`Tensor(data, requires_grad, node, idx)` stores what it is given and converts nothing: engines and ops
+make millions of them.  Users make tensors with `nb.tensor(...)` and its friends.
+
+Operators and most methods are bound by `nbgrad.ops.methods`, from above, since operations know
+tensors and not the reverse; hooks and `backward` by their own files in this folder.
+"""
+
+import copy
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from nbgrad.autograd.device import device
+from nbgrad.autograd.dtypes import is_floating
+from nbgrad.autograd.node import Node
+from nbgrad.autograd.printing import format_tensor
+from nbgrad.errors import DtypeError, GraphError, ShapeError
+
+CPU = device("cpu")
+
+
+class Size(tuple):
+    """A shape: a tuple of ints that prints as PyTorch's and knows its product.
+
+    Examples
+    --------
+    >>> import nbgrad as nb
+    >>> nb.zeros(2, 3).size()
+    Size([2, 3])
+    >>> nb.zeros(2, 3).shape == (2, 3)
+    True
+    """
+
+    __slots__ = ()
+
+    def numel(self) -> int:
+        """Number of elements of a tensor of this shape."""
+        n = 1
+        for length in self:
+            n *= length
+        return n
+
+    def __repr__(self) -> str:
+        return f"Size({list(self)})"
+
+
+class Tensor:
+    """An array, and the node of the graph that produced it.
+
+    Parameters
+    ----------
+    data : ndarray
+        The values, stored as they are.
+    requires_grad : bool
+        Whether gradients flow into it.
+    node : Node or None
+        What produced it; None for leaves and constants.
+    idx : int
+        Which output of `node` it is.
+
+    Attributes
+    ----------
+    grad : Tensor or None
+        Sum of the gradients of all backward passes since it was last set to None (leaves only,
+        and tensors that called `retain_grad`).
+    hooks : dict or None
+        Hooks of a leaf, see `nbgrad.autograd.hooks`.
+
+    Examples
+    --------
+    >>> import nbgrad as nb
+    >>> x = nb.tensor([1.0, 2.0], requires_grad=True)
+    >>> (x * x).sum().backward()
+    >>> x.grad
+    tensor([2., 4.])
+    """
+
+    __slots__ = ("__weakref__", "data", "grad", "hooks", "idx", "node", "requires_grad")
+
+    __array_priority__ = 1000
+    __array_ufunc__ = None  # `ndarray + tensor` goes to Tensor.__radd__
+    __hash__ = object.__hash__  # by identity, although == compares elements
+
+    def __init__(
+        self, data: np.ndarray, requires_grad: bool = False, node: Node | None = None, idx: int = 0
+    ) -> None:
+        self.data = data
+        self.requires_grad = requires_grad
+        self.node = node
+        self.idx = idx
+        self.grad: Tensor | None = None
+        self.hooks: dict | None = None
+
+    # ------------------------------------------------------------ what it is
+
+    @property
+    def grad_fn(self) -> Node | None:
+        """The node that produced this tensor, None for a leaf."""
+        return self.node
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether no recorded operation produced this tensor."""
+        return self.node is None
+
+    @property
+    def output_nr(self) -> int:
+        """Which output of its node this tensor is."""
+        return self.idx
+
+    @property
+    def shape(self) -> Size:
+        """Lengths of the dimensions."""
+        return Size(self.data.shape)
+
+    @property
+    def dtype(self) -> np.dtype:
+        """NumPy's dtype of the elements."""
+        return self.data.dtype
+
+    @property
+    def ndim(self) -> int:
+        """Number of dimensions."""
+        return self.data.ndim
+
+    @property
+    def device(self) -> device:
+        """The CPU."""
+        return CPU
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of one element."""
+        return self.data.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all elements."""
+        return self.data.nbytes
+
+    def size(self, dim: int | None = None) -> Any:
+        """The shape, or the length of one dimension."""
+        return Size(self.data.shape) if dim is None else self.data.shape[dim]
+
+    def dim(self) -> int:
+        """Number of dimensions."""
+        return self.data.ndim
+
+    def numel(self) -> int:
+        """Number of elements."""
+        return self.data.size
+
+    def element_size(self) -> int:
+        """Bytes of one element."""
+        return self.data.itemsize
+
+    def stride(self, dim: int | None = None) -> Any:
+        """Steps, in elements, from one element to the next along each dimension."""
+        steps = tuple(step // self.data.itemsize for step in self.data.strides)
+        return steps if dim is None else steps[dim]
+
+    def is_contiguous(self) -> bool:
+        """Whether the elements lie in memory in C order without gaps."""
+        return self.data.flags.c_contiguous
+
+    def is_floating_point(self) -> bool:
+        """Whether the dtype is float32 or float64."""
+        return is_floating(self.data.dtype)
+
+    def data_ptr(self) -> int:
+        """Address of the first element."""
+        return self.data.ctypes.data
+
+    # ------------------------------------------------------------ out of the graph
+
+    def detach(self) -> "Tensor":
+        """The same values, cut off the graph; memory is shared."""
+        return Tensor(self.data)
+
+    def requires_grad_(self, requires_grad: bool = True) -> "Tensor":
+        """Set whether gradients flow into this leaf; returns the tensor.
+
+        Raises
+        ------
+        DtypeError
+            If the dtype is not floating-point.
+        GraphError
+            If the tensor is a result: only leaves can be told.
+        """
+        if requires_grad and not is_floating(self.data.dtype):
+            raise DtypeError(
+                f"only Tensors of floating point dtype can require gradients, and this one is {self.data.dtype}; "
+                f"convert it with .float() or .double() first"
+            )
+        if not requires_grad and self.node is not None:
+            raise GraphError(
+                f"you can only change requires_grad flags of leaf variables, and this tensor is a result of "
+                f"{self.node.name!r}; use .detach() to get it out of the graph"
+            )
+        self.requires_grad = bool(requires_grad)
+        return self
+
+    def numpy(self, *, force: bool = False) -> np.ndarray:
+        """The values as an ndarray that shares memory with the tensor.
+
+        Raises
+        ------
+        GraphError
+            If the tensor requires grad and `force` is False.
+        """
+        if self.requires_grad and not force:
+            raise GraphError(
+                "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead."
+            )
+        return self.data
+
+    def item(self) -> Any:
+        """The only element, as a Python number.
+
+        Raises
+        ------
+        ShapeError
+            If there is not exactly one.
+        """
+        if self.data.size != 1:
+            raise ShapeError(
+                f"a Tensor with {self.data.size} elements cannot be converted to Scalar: item() needs exactly one "
+                f"element and the shape is {self.data.shape}; use tolist() or an index"
+            )
+        return self.data.item()
+
+    def tolist(self) -> Any:
+        """The values as nested lists of Python numbers."""
+        return self.data.tolist()
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        data = self.numpy()
+        if dtype is not None and data.dtype != dtype:
+            return data.astype(dtype)
+        return data.copy() if copy else data
+
+    # ------------------------------------------------------------ as a Python value
+
+    def __bool__(self) -> bool:
+        if self.data.size != 1:
+            raise ShapeError(
+                f"Boolean value of Tensor with more than one value is ambiguous (shape {self.data.shape}); "
+                f"use .any() or .all(), or compare with `is` if you meant the object"
+            )
+        return bool(self.data.item())
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __index__(self) -> int:
+        if self.data.dtype.kind not in "iub":
+            raise DtypeError(
+                f"only integer tensors of a single element can be converted to an index, not {self.data.dtype}"
+            )
+        return int(self.item())
+
+    def __len__(self) -> int:
+        if self.data.ndim == 0:
+            raise DtypeError("len() of a 0-d tensor")
+        return len(self.data)
+
+    def __iter__(self) -> Iterator["Tensor"]:
+        if self.data.ndim == 0:
+            raise DtypeError("iteration over a 0-d tensor")
+        return (self[i] for i in range(len(self.data)))  # type: ignore[index]
+
+    def __contains__(self, value: Any) -> bool:
+        return bool((self.data == (value.data if isinstance(value, Tensor) else value)).any())
+
+    def __format__(self, spec: str) -> str:
+        return format(self.data.item(), spec) if self.data.ndim == 0 else format(str(self), spec)
+
+    def __repr__(self) -> str:
+        suffixes = []
+        data = self.data
+        default = data.dtype in (np.float32, np.int64, np.bool_) and data.size > 0
+        if not default and not (data.size == 0 and data.dtype == np.float32):
+            suffixes.append(f"dtype={data.dtype}")
+        if self.node is not None:
+            suffixes.append(f"grad_fn={self.node!r}")
+        elif self.requires_grad:
+            suffixes.append("requires_grad=True")
+        return format_tensor(data, suffixes)
+
+    # ------------------------------------------------------------ copies of the object
+
+    def __reduce__(self) -> Any:
+        # The graph stays behind: a pickled result comes back as a leaf, as in PyTorch.
+        return type(self), (self.data, self.requires_grad)
+
+    def __deepcopy__(self, memo: dict) -> "Tensor":
+        if self.node is not None:
+            raise GraphError(
+                f"Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol, and this "
+                f"one is a result of {self.node.name!r}; use .detach().clone()"
+            )
+        twin = type(self)(self.data.copy(), self.requires_grad)
+        memo[id(self)] = twin
+        if self.grad is not None:
+            twin.grad = copy.deepcopy(self.grad, memo)
+        return twin
