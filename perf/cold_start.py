@@ -61,7 +61,9 @@ def run_workers(framework, n):
 def fresh(place, folder, job):
     """One sample: start a process that does `job` ("step" or a number of workers); its answer."""
     label, framework, python, path = place
-    side = Side(label, framework, python, __file__, folder, path=path, arguments=["--job", str(job)])
+    side = Side(
+        label, framework, python, __file__, folder, path=path, arguments=["--job", str(job)]
+    )
     try:
         answered = side.wait_ready()
         side.child.wait(60)

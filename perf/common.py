@@ -106,7 +106,9 @@ def torch_python():
     probe = "import importlib.util as u; raise SystemExit(u.find_spec('torch') is None)"
     if subprocess.run([python, "-c", probe], check=False, timeout=60).returncode == 0:
         return python
-    print(f"# torch is not installed for {python} ({TORCH_PYTHON} names another): nbgrad's figures only")
+    print(
+        f"# torch is not installed for {python} ({TORCH_PYTHON} names another): nbgrad's figures only"
+    )
     return None
 
 
@@ -125,16 +127,25 @@ class Table:
 
     def head(self):
         known = self.versions
-        parts = [f"# perf/{self.script}", f"rev {self.rev}", known["machine"], f"{known['cores']} cores"]
+        parts = [
+            f"# perf/{self.script}",
+            f"rev {self.rev}",
+            known["machine"],
+            f"{known['cores']} cores",
+        ]
         parts.append(f"load {os.getloadavg()[0]:.1f}")
         parts += [f"{k} {v}" for k, v in known.items() if k not in ("machine", "cores")]
         print("  ".join(parts))
         if self.against:
-            print(f"# ratio = time of {self.against} / time of nbgrad; A/A = nbgrad / nbgrad in the same rounds")
+            print(
+                f"# ratio = time of {self.against} / time of nbgrad; A/A = nbgrad / nbgrad in the same rounds"
+            )
         self.has_head = True
 
     def columns(self, unit):
-        row = f"{'# name':46s}" + "".join(f"{f'{what} {unit}':>13s}" for what in ("median", "p99", "max"))
+        row = f"{'# name':46s}" + "".join(
+            f"{f'{what} {unit}':>13s}" for what in ("median", "p99", "max")
+        )
         if self.against:
             other = self.against[:10]
             row += "".join(f"{what:>15s}" for what in (f"{other} {unit}", f"{other} p99"))
@@ -155,8 +166,16 @@ class Table:
         scale = UNITS[unit]
         mine = [ours.median / scale, ours.p99 / scale, ours.max / scale]
         line = f"{name:46s}" + "".join(f"{value:13.4g}" for value in mine)
-        record = {"script": self.script, "name": name, "unit": unit, "against": self.against, "n": ours.n}
-        record |= dict(zip(("median", "p99", "max"), mine, strict=True), ratio=None, interval=None, aa=again)
+        record = {
+            "script": self.script,
+            "name": name,
+            "unit": unit,
+            "against": self.against,
+            "n": ours.n,
+        }
+        record |= dict(
+            zip(("median", "p99", "max"), mine, strict=True), ratio=None, interval=None, aa=again
+        )
         if other is not None:
             its = [other.median / scale, other.p99 / scale, other.max / scale]
             line += f"{its[0]:15.4g}{its[1]:15.4g}{against_it.ratio:9.3g}"
@@ -223,7 +242,9 @@ def measure(table, figures, ours, other, quick):
                 its, against_it = summary(samples[measure][2]), compare(v[:, 0], v[:, 2], v[:, 1])
                 table.row(name, figure.unit, mine, its, against_it, against_it.again)
             else:
-                table.row(name, figure.unit, mine, None, None, compare(v[:, 0], v[:, 0], v[:, 1]).again)
+                table.row(
+                    name, figure.unit, mine, None, None, compare(v[:, 0], v[:, 0], v[:, 1]).again
+                )
 
 
 def started(stack, places, script, folder, is_group=False):

@@ -26,7 +26,9 @@ class Library:
         if name.startswith("__"):
             raise AttributeError(name)
         room = ROOMS.get(name)
-        found = importlib.import_module(room[self.framework]) if room else getattr(self.package, name)
+        found = (
+            importlib.import_module(room[self.framework]) if room else getattr(self.package, name)
+        )
         setattr(self, name, found)
         return found
 
@@ -37,5 +39,9 @@ class Library:
             try:
                 found[name] = metadata.version(name)
             except metadata.PackageNotFoundError:
-                found[name] = str(getattr(self.package, "__version__", None)) if name == self.framework else None
+                found[name] = (
+                    str(getattr(self.package, "__version__", None))
+                    if name == self.framework
+                    else None
+                )
         return {name: version for name, version in found.items() if version}

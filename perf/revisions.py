@@ -53,7 +53,9 @@ def copy_present(root, tree):
 def built(root, revision, folder):
     """Two Pythons: one that sees the present tree of the repository `root`, one that sees `revision`."""
     folder = Path(folder)
-    commit = git(root, "rev-parse", "--verify", "--end-of-options", f"{revision}^{{commit}}").strip()
+    commit = git(
+        root, "rev-parse", "--verify", "--end-of-options", f"{revision}^{{commit}}"
+    ).strip()
     copy_present(root, folder / "now")
     git(root, "worktree", "add", "--detach", folder / "other", commit)
     try:

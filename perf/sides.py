@@ -29,7 +29,7 @@ import traceback
 from pathlib import Path
 
 SOCKET = "NBGRAD_PERF_SOCKET"
-START_S = 120.0  # a child has imported its framework, compiled what it needs, and started its workers
+START_S = 120.0  # a child has imported its framework, compiled, and started its workers
 BLOCK_S = 120.0  # one block has been measured
 LEAVE_S = 10.0
 UNWANTED = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "OPENBLAS_VERBOSE", "PYTHONSTARTUP")
@@ -48,7 +48,11 @@ def clean_environment(path=None):
     """The environment of every child; `path` is put in front of its import path."""
     environment = {k: v for k, v in os.environ.items() if k not in UNWANTED}
     environment |= dict.fromkeys(ONE_THREAD, "1")
-    environment |= {"PYTHONHASHSEED": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+    environment |= {
+        "PYTHONHASHSEED": "0",
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(free_port()),
+    }
     environment.pop("PYTHONPATH", None)
     if path is not None:
         environment["PYTHONPATH"] = str(path)
@@ -112,7 +116,9 @@ class Side:
         Stop the child's processes when it is not their turn: Note [Frozen while not its turn].
     """
 
-    def __init__(self, label, framework, python, script, folder, path=None, is_group=False, arguments=()):
+    def __init__(
+        self, label, framework, python, script, folder, path=None, is_group=False, arguments=()
+    ):
         self.label = label
         self.is_group = is_group
         self.framework = framework
@@ -159,7 +165,9 @@ class Side:
         state = "still running" if code is None else f"exit code {code}"
         with open(self.errors) as errors:
             tail = "".join(errors.readlines()[-25:])
-        return SideFailed(f"side {self.label!r} {what} ({state}).  The end of its standard error:\n{tail}")
+        return SideFailed(
+            f"side {self.label!r} {what} ({state}).  The end of its standard error:\n{tail}"
+        )
 
     def receive(self):
         try:
@@ -225,8 +233,7 @@ def serve(figures, lib):
     ImportError or AttributeError there means that this side does not have it.
     """
     line = hello(lib)
-    blocks = {}
-    random.seed(0)
+    blocks, spacers = {}, []
     gc.collect()
     gc.freeze()  # what is alive now is not looked at again
     gc.disable()
@@ -235,6 +242,9 @@ def serve(figures, lib):
         figure = figures[number]
         try:
             if number not in blocks:
+                # Where arrays lie in cache lines changes what they cost.  Spacers of random size make
+                # that a draw per process and figure instead of a property of the revision.
+                spacers += [bytes(random.randrange(16, 4096, 16)) for _ in range(20)]
                 try:
                     blocks[number] = figure.setup(lib)
                 except (ImportError, AttributeError) as missing:

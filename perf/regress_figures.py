@@ -1,0 +1,181 @@
+"""The figures of regress.py: each kernel through the operation that calls it, and the paths between processes.
+
+Kernels run on 30,000 float32 (120 kB, so the kernel and not the call around it decides, and memory comes from the
+heap, warm).  "vjp" calls the node's VJP alone, without the engine.  A figure that a revision lacks is skipped, so a
+new operation adds a line here and older revisions stay comparable.
+"""
+
+import backward_hops
+import common
+import numpy as np
+import op_overhead
+import rpc_latency
+from sides import per_block
+
+ROWS, COLUMNS = 100, 300
+DTYPE = np.float32
+
+
+def values(*shape, low=-2.0, high=2.0, seed=0):
+    return np.random.default_rng(seed).uniform(low, high, shape).astype(DTYPE)
+
+
+def forward(make):
+    """Setup: time the operation itself.  `make(lib)` gives (operation, *tensors)."""
+
+    def setup(lib):
+        operation, *inputs = make(lib)
+        operation(*inputs)
+        return lambda count: per_block(count, lambda: operation(*inputs))
+
+    return setup
+
+
+def vjp(make):
+    """Setup: time the operation's VJP."""
+
+    def setup(lib):
+        operation, *inputs = make(lib)
+        y = operation(*inputs)
+        node = y.grad_fn
+        pull, residuals = node.vjp, node.residuals
+        g = np.ones(y.shape, DTYPE)
+        return lambda count: per_block(count, lambda: pull(residuals, g))
+
+    return setup
+
+
+def pair(name, make):
+    """Forward and VJP of one operation."""
+    return [
+        common.Figure(name, forward(make), count=1, rounds=200, quick=60),
+        common.Figure(f"{name} vjp", vjp(make), count=1, rounds=200, quick=60),
+    ]
+
+
+def tensor(lib, *shape, **how):
+    return lib.from_numpy(values(*shape, **how)).requires_grad_()
+
+
+def pointwise(name, low=-2.0, high=2.0):
+    """A function of one tensor: `nb.<name>`, or `functional.<name>`."""
+
+    def make(lib):
+        operation = getattr(lib.package, name, None) or getattr(lib.functional, name)
+        return operation, tensor(lib, ROWS, COLUMNS, low=low, high=high)
+
+    return pair(name, make)
+
+
+def binary(name):
+    return pair(
+        name,
+        lambda lib: (
+            getattr(lib, name),
+            tensor(lib, ROWS, COLUMNS, low=0.5),
+            tensor(lib, ROWS, COLUMNS, low=0.5, seed=1),
+        ),
+    )
+
+
+def reduction(name):
+    return pair(name, lambda lib: (lambda x: getattr(x, name)(), tensor(lib, ROWS, COLUMNS)))
+
+
+def labels(lib):
+    return lib.from_numpy(np.arange(ROWS) % COLUMNS)
+
+
+def add_row(lib):
+    return lib.add, tensor(lib, ROWS, COLUMNS), tensor(lib, COLUMNS)
+
+
+def rows(name):
+    """A function of the last dimension."""
+
+    def make(lib):
+        f = getattr(lib.functional, name)
+        return lambda x: f(x, dim=-1), tensor(lib, ROWS, COLUMNS)
+
+    return pair(name, make)
+
+
+def cross_entropy(lib):
+    target, f = labels(lib), lib.functional.cross_entropy
+    return lambda x: f(x, target), tensor(lib, ROWS, COLUMNS)
+
+
+def mse_loss(lib):
+    target, f = lib.from_numpy(values(ROWS, COLUMNS, seed=1)), lib.functional.mse_loss
+    return lambda x: f(x, target), tensor(lib, ROWS, COLUMNS)
+
+
+def layer_norm(lib):
+    f = lib.functional.layer_norm
+    weight, bias = tensor(lib, COLUMNS), tensor(lib, COLUMNS)
+    return lambda x, w, b: f(x, (COLUMNS,), w, b), tensor(lib, ROWS, COLUMNS), weight, bias
+
+
+def linear(lib):
+    f = lib.functional.linear
+    return f, tensor(lib, 64, 128), tensor(lib, 64, 128, seed=1), tensor(lib, 64)
+
+
+def conv2d(lib):
+    f = lib.functional.conv2d
+    weight, bias = tensor(lib, 8, 4, 3, 3), tensor(lib, 8)
+    return lambda x, w, b: f(x, w, b, padding=1), tensor(lib, 4, 4, 16, 16), weight, bias
+
+
+def pool(name):
+    def make(lib):
+        f = getattr(lib.functional, name)
+        return lambda x: f(x, 2), tensor(lib, 4, 8, 28, 28)
+
+    return pair(name, make)
+
+
+def optimizer(name, **options):
+    """Setup: one step over one parameter."""
+
+    def setup(lib):
+        parameter = lib.nn.Parameter(lib.from_numpy(values(ROWS, COLUMNS)))
+        parameter.grad = lib.from_numpy(values(ROWS, COLUMNS, seed=1))
+        step = getattr(lib.optim, name)([parameter], lr=1e-4, **options).step
+        return lambda count: per_block(count, step)
+
+    title = " ".join([f"{name} step", *options])
+    return [common.Figure(title, setup, count=1, rounds=200, quick=60)]
+
+
+KERNELS = [
+    *(
+        figure
+        for name in ("relu", "tanh", "sigmoid", "gelu", "exp", "abs")
+        for figure in pointwise(name)
+    ),
+    *(figure for name in ("log", "sqrt") for figure in pointwise(name, low=0.5)),
+    *(figure for name in ("add", "sub", "mul", "div", "maximum") for figure in binary(name)),
+    *pair("add a row", add_row),
+    *(figure for name in ("sum", "mean", "max") for figure in reduction(name)),
+    *rows("softmax"),
+    *rows("log_softmax"),
+    *pair("cross_entropy", cross_entropy),
+    *pair("mse_loss", mse_loss),
+    *pair("layer_norm", layer_norm),
+    *pair("linear", linear),
+    *pair("conv2d", conv2d),
+    *pool("max_pool2d"),
+    *pool("avg_pool2d"),
+    *optimizer("SGD"),
+    *optimizer("SGD", momentum=0.9),
+    *optimizer("Adam"),
+    *optimizer("AdamW"),
+    common.Figure("op, 1 element", op_overhead.chain(1), count=1, rounds=100, quick=30),
+]
+GROUP = [
+    common.Figure("rpc_sync", rpc_latency.one_call, count=10, rounds=200, quick=60, warm=5),
+    common.Figure("rpc_async, 100 in flight", rpc_latency.in_flight, count=1, rounds=100, quick=30),
+    common.Figure("4 hops", backward_hops.chain(4), count=2, rounds=100, quick=30),
+    common.Figure("16 hops", backward_hops.chain(16), count=1, rounds=100, quick=30),
+]

@@ -1,0 +1,123 @@
+import os
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+from sides import Absent, Side, SideFailed, clean_environment, per_block, per_item
+
+PERF = Path(__file__).parents[2] / "perf"
+
+CHILD = f"""
+    import os, sys, time
+    sys.path.insert(0, {str(PERF)!r})
+    from types import SimpleNamespace
+    from sides import serve
+
+    def counted(lib):
+        return lambda count: [float(lib.unit)] * count
+
+    def two(lib):
+        return lambda count: {{"a": [1.0], "b": [2.0]}}
+
+    def missing(lib):
+        return lib.no_such_operation
+
+    def broken(lib):
+        def block(count):
+            raise ValueError("the gradient is wrong")
+        return block
+
+    def ends(lib):
+        return lambda count: os._exit(3)
+
+    lib = SimpleNamespace(unit=7, versions=lambda: {{"python": "x"}})
+    figures = [SimpleNamespace(setup=setup, warm=1) for setup in (counted, two, missing, broken, ends)]
+    if "--early" in sys.argv:
+        raise SystemExit("no such framework")
+    serve(figures, lib)
+"""
+
+
+@pytest.fixture
+def start(tmp_path):
+    script = tmp_path / "child.py"
+    script.write_text(textwrap.dedent(CHILD))
+    folder = tmp_path / "run"
+    folder.mkdir()
+    sides = []
+
+    def starter(**options):
+        sides.append(Side("fake", "nbgrad", sys.executable, script, folder, **options))
+        return sides[-1]
+
+    yield starter
+    for side in sides:
+        side.close()
+        assert side.child.returncode is not None
+
+
+def status(pid):
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+def test_a_block_is_measured_in_the_child(start):
+    side = start()
+    assert side.wait_ready()["versions"] == {"python": "x"}
+    assert side.block(0, 3) == {"": [7.0, 7.0, 7.0]}
+    assert side.block(1, 1) == {"a": [1.0], "b": [2.0]}
+
+
+def test_a_figure_that_a_side_lacks_is_absent_and_the_side_goes_on(start):
+    side = start()
+    side.wait_ready()
+    with pytest.raises(Absent, match="no_such_operation"):
+        side.block(2, 1)
+    assert side.block(0, 1) == {"": [7.0]}
+
+
+def test_a_wrong_result_fails_with_the_traceback(start):
+    side = start()
+    side.wait_ready()
+    with pytest.raises(SideFailed, match="the gradient is wrong"):
+        side.block(3, 1)
+
+
+def test_a_child_that_ends_is_reported_with_its_exit_code(start):
+    side = start()
+    side.wait_ready()
+    with pytest.raises(SideFailed, match="ended"):
+        side.block(4, 1)
+
+
+def test_a_child_that_does_not_start_shows_its_standard_error(start):
+    with pytest.raises(SideFailed, match="no such framework"):
+        start(arguments=["--early"]).wait_ready()
+
+
+def test_a_group_is_stopped_while_it_is_not_its_turn(start):
+    side = start(is_group=True)
+    side.wait_ready()
+    assert status(side.child.pid) == "T"
+    assert side.block(0, 1) == {"": [7.0]}
+    assert status(side.child.pid) == "T"
+
+
+def test_the_environment_of_both_sides_is_clean(monkeypatch):
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "NEHALEM")
+    monkeypatch.setenv("OPENBLAS_L2_SIZE", "256")
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    monkeypatch.setenv("PYTHONPATH", "somewhere")
+    environment = clean_environment("here")
+    assert "OPENBLAS_CORETYPE" not in environment
+    assert "OPENBLAS_L2_SIZE" not in environment
+    assert environment["OPENBLAS_NUM_THREADS"] == environment["OMP_NUM_THREADS"] == "1"
+    assert environment["PYTHONPATH"] == "here"
+    assert os.environ["OMP_NUM_THREADS"] == "7"
+
+
+def test_samples_are_per_item():
+    calls = []
+    assert len(per_item(4, lambda: calls.append(1))) == 4
+    assert len(per_block(4, lambda: calls.append(1))) == 1
+    assert len(calls) == 8
