@@ -1,0 +1,117 @@
+"""@fastcall: a builtin written by hand in kernel language, for calls that build or read Python objects.
+
+    @fastcall
+    def size_of_tuple(block, args, n_args):
+        return to_int(peek(peek(args) + 16))
+
+The function gets the address of the block's first word, the address of the argument vector and the number of
+arguments, and returns a new reference to a Python object as an address, or 0 with an exception set.  It runs with
+the GIL held unless it releases it (`save_thread`, `restore_thread`).  `bind(words)` makes a builtin whose block holds
+`words`; objects among them are kept alive for ever.  There is no fallback: without fast calls there are no groups.
+"""
+
+import functools
+
+import llvmlite.binding as llvm
+import numpy as np
+
+from nbgrad.errors import StartupError
+from nbgrad.jit import compile, machine, store
+from nbgrad.jit.kernel import code_digest
+from nbgrad.jit.primitive import external
+
+to_int = external("PyLong_FromLongLong", 1)  # int64 -> new int object
+from_int = external("PyLong_AsLongLong", 1)  # int object -> int64
+new_bytes = external("PyBytes_FromStringAndSize", 2)
+new_tuple = external("PyTuple_New", 1)
+inc_ref = external("Py_IncRef", 1, returns=False)
+dec_ref = external("Py_DecRef", 1, returns=False)
+save_thread = external("PyEval_SaveThread", 0)
+restore_thread = external("PyEval_RestoreThread", 1, returns=False)
+new_capsule = external("PyCapsule_New", 3)
+
+OUTER = """
+declare i32 @"{inner}"(ptr, ptr, i64, i64, i64)
+define ptr @"{outer}"(ptr %self, ptr %args, i64 %nargs) {{
+  %result = alloca i64
+  %exception = alloca ptr
+  %where = getelementptr i8, ptr %self, i64 16
+  %block = load i64, ptr %where
+  %vector = ptrtoint ptr %args to i64
+  %status = call i32 @"{inner}"(ptr %result, ptr %exception, i64 %block, i64 %vector, i64 %nargs)
+  %value = load i64, ptr %result
+  %object = inttoptr i64 %value to ptr
+  ret ptr %object
+}}
+"""
+
+
+class FastCall:
+    """A hand-written builtin, compiled or loaded when it is first bound."""
+
+    def __init__(self, function):
+        functools.update_wrapper(self, function)
+
+    def bind(self, words=()):
+        """A builtin function whose block holds `words` (ints as they are, other objects by address)."""
+        if not machine.fast_calls:
+            raise StartupError(
+                "this Python keeps its objects in another layout than nbgrad's native calls expect (a free-threaded "
+                "build?), so groups of workers can't start here; training in one process works"
+            )
+        block = np.array([word if type(word) is int else id(word) for word in words] or [0], np.int64)
+        machine.immortal.append(tuple(words))
+        return machine.make_builtin(self.__name__, self.address(), block, self.__doc__)
+
+    @functools.cache  # noqa: B019  one per function of the package
+    def address(self):
+        symbol = f"{self.__module__}.{self.__name__}"
+        obj = store.load_or_make(f"{symbol}-{code_digest(self.__wrapped__)}", lambda: self.compile(symbol))
+        return machine.load_object(obj, symbol)
+
+    def compile(self, symbol):
+        inner = f"{symbol}.inner"
+        module = compile.compile_module(self.__wrapped__, ["int64"] * 3, "int64", False, inner)
+        module.link_in(llvm.parse_assembly(OUTER.format(inner=inner, outer=symbol)))
+        return machine.emit(module, {symbol})
+
+
+def fastcall(function):
+    """Decorator; see the module's docstring."""
+    return FastCall(function)
+
+
+class NativeFunction:
+    """A native function for native callers (a destructor): f(object) without a result, called with the GIL held."""
+
+    def __init__(self, function):
+        functools.update_wrapper(self, function)
+
+    @functools.cache  # noqa: B019  one per function of the package
+    def address(self):
+        symbol = f"{self.__module__}.{self.__name__}"
+        obj = store.load_or_make(f"{symbol}-{code_digest(self.__wrapped__)}", lambda: self.compile(symbol))
+        return machine.load_object(obj, symbol)
+
+    def compile(self, symbol):
+        inner = f"{symbol}.inner"
+        module = compile.compile_module(self.__wrapped__, ["int64"], "int64", False, inner)
+        text = OUTER_DESTRUCTOR.format(inner=inner, outer=symbol)
+        module.link_in(llvm.parse_assembly(text))
+        return machine.emit(module, {symbol})
+
+
+OUTER_DESTRUCTOR = """
+declare i32 @"{inner}"(ptr, ptr, i64)
+define void @"{outer}"(i64 %object) {{
+  %result = alloca i64
+  %exception = alloca ptr
+  %status = call i32 @"{inner}"(ptr %result, ptr %exception, i64 %object)
+  ret void
+}}
+"""
+
+
+def native(function):
+    """Decorator: `function(address)` becomes a native function; `.address()` is where it starts."""
+    return NativeFunction(function)

@@ -1,0 +1,1 @@
+"""Shared memory: words, rings, doorbells, arenas.  Knows bytes and words, not tensors."""

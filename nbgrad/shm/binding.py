@@ -1,0 +1,124 @@
+"""Binding: the native calls of one worker of one group, bound to its segment.
+
+    b = Binding(segment, layout, rank)
+    b.post(target, row, kind, h0..h5, arrays, extra);  b.take(mask);  b.wait_bell(ns);  b.empty(shape, dtype)
+"""
+
+import ctypes
+import math
+
+import numpy as np
+
+from nbgrad.shm import arena, wire
+from nbgrad.shm.layout import PAGE, Layout
+from nbgrad.shm.ring import size_bytes
+from nbgrad.shm.segment import CHUNK, Segment
+from nbgrad.shm.waiting import wait_bell, wait_epoch, wait_standby
+
+CAPSULE_NAME = ctypes.create_string_buffer(b"nbgrad.block")
+IN_ARENA_BYTES = 1 << 16  # arrays from this size on are born in the arena
+NAMES = "float32 float64 int64 int32 bool uint8 int8 int16 uint16 uint32 uint64 complex64 complex128 float16".split()
+DTYPES = [np.dtype(name) for name in NAMES]
+CODES = {dtype: code for code, dtype in enumerate(DTYPES)}
+NEW_FROM_DESCR, SET_BASE_OBJECT = 94, 282  # places in NumPy's C API table
+
+
+def numpy_function(place: int) -> int:
+    """Address of a function of NumPy's C API."""
+    get = ctypes.pythonapi.PyCapsule_GetPointer
+    get.restype, get.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+    table = get(np._core._multiarray_umath._ARRAY_API, None)
+    found = ctypes.c_void_p.from_address(table + 8 * 2).value
+    assert found == id(np.ndarray), "NumPy's C API table is not where it was"
+    return ctypes.c_void_p.from_address(table + 8 * place).value
+
+
+class Binding:
+    """Native calls of worker `rank`; one per process and group."""
+
+    def __init__(self, segment: Segment, layout: Layout, rank: int):
+        self.segment, self.layout, self.rank = segment, layout, rank
+        base = segment.address
+        self.own = base + layout.worker(rank)
+        self.arena = base + layout.arena(rank)
+        ring_bytes = size_bytes(layout.ring_capacity)
+        capsule = ctypes.pythonapi.PyCapsule_New
+        capsule.restype, capsule.argtypes = ctypes.py_object, [ctypes.c_void_p] * 3
+        sample = capsule(ctypes.addressof(CAPSULE_NAME), ctypes.addressof(CAPSULE_NAME), None)
+        words = [
+            None,
+            np.ndarray,
+            type(sample),
+            numpy_function(NEW_FROM_DESCR),
+            numpy_function(SET_BASE_OBJECT),
+            base,
+            base + segment.size_bytes,
+            self.own,
+            rank,
+            base + layout.ring(rank, 0),
+            base + layout.ring(0, rank),
+            ring_bytes,
+            base + layout.worker(0),
+            PAGE,
+            len(DTYPES),
+            ctypes.addressof(CAPSULE_NAME),
+            wire.drop_block.address(),
+        ]
+        for dtype in DTYPES:
+            words += [dtype, dtype.itemsize]
+        self.post = wire.post.bind(words)
+        # rings into this worker lie `world` apart
+        incoming = list(words)
+        incoming[wire.RING_BYTES // 8] = ring_bytes * layout.world
+        self.take = wire.take.bind(incoming)
+        self.view = wire.view.bind(words)
+        self.wait_bell = wait_bell.bind(
+            [self.own, rank, layout.world, words[12], PAGE, words[9], ring_bytes]
+        )
+        self.wait_epoch = wait_epoch.bind([self.own])
+        self.wait_standby = wait_standby.bind([self.own])
+
+    def worker(self, rank: int) -> int:
+        """Address of a worker's block."""
+        return self.segment.address + self.layout.worker(rank)
+
+    def empty(self, shape: tuple, dtype: np.dtype) -> np.ndarray | None:
+        """A new array in this worker's arena, or None: the arena is full, or the dtype is not one that travels."""
+        code = CODES.get(dtype)
+        if code is None:
+            return None
+        n_bytes = math.prod(shape) * dtype.itemsize
+        block = arena.allocate(self.arena, n_bytes)
+        while block <= 0:
+            if block == 0 or not self.grow(-block):
+                return None
+            block = arena.allocate(self.arena, n_bytes)
+        return self.view(block, code, shape)
+
+    def grow(self, n_bytes: int) -> bool:
+        """Commit more of the arena: a chunk at least, and about half as much again as there is."""
+        with self.segment.lock:
+            committed = arena.committed(self.arena)
+            more = max(n_bytes, min(committed // 2, 64 * CHUNK), CHUNK)
+            more = min((more + CHUNK - 1) & -CHUNK, self.layout.arena_bytes - committed)
+            if more < n_bytes:
+                return False
+            try:
+                self.segment.commit(self.layout.arena(self.rank) + committed, more)
+            except OSError:
+                return False
+            arena.set_committed(self.arena, committed + more)
+            return True
+
+
+def block_of(array: np.ndarray) -> int:
+    """Address of the arena block below an array, or 0: it lies in private memory."""
+    base = array.base
+    if type(base) is np.ndarray:
+        base = base.base
+    if type(base).__name__ != "PyCapsule":
+        return 0
+    is_ours = ctypes.c_int64.from_address(id(base) + 24).value == ctypes.addressof(CAPSULE_NAME)
+    return ctypes.c_int64.from_address(id(base) + 16).value if is_ours else 0
+
+

@@ -1,0 +1,98 @@
+"""Where everything lies in a group's segment.
+
+    header            4 KiB    constants of the group, written once by its creator
+    worker blocks     4 KiB    each: doorbell, standby word, poison word, state, name ...
+    rings             world x world
+    pass rows         world x PASSES rows      (dist_autograd.ledger)
+    context rows      world x CONTEXTS rows    (dist_autograd.context)
+    arenas            world x arena_bytes      (shm.arena), sparse
+
+Words of a worker block, each on its own cache line: who writes, who reads.
+  BELL      32 bits: bits 0-30 one per sender, bit 31 SLEEP.  Written by all by atomic instructions only.
+            +8 bits taken whose rings are not yet drained.  The holder of the role.
+  STANDBY   futex word of the standby thread, +4 how many sleep on it.  All, atomic instructions only.
+  FRONT     threads of this worker that wait for messages (they look at BELL themselves).  This worker.
+  BUSY      threads among FRONT that run a request now.  This worker.
+  EPOCH     futex word of this worker's threads that wait without the role, +4 sleepers.  This worker.
+  POISON    0, or 1 + what `describe_exit` tells of this worker's end.  The supervisor (and a worker that gives up).
+  STATE     a State.  This worker; the last that leaves resets it.
+"""
+
+from dataclasses import dataclass
+
+from nbgrad.shm import ring
+
+PAGE = 4096
+MAX_WORLD = 31  # bits of one doorbell word
+
+# header words
+MAGIC, VERSION, WORLD, RING_CAPACITY, ARENA_BYTES, JOINED, LEFT, GENERATION, FAILED = range(0, 72, 8)
+MAGIC_VALUE = 0x6E62677261640001
+
+# words of a worker block
+BELL, STANDBY, FRONT, BUSY, EPOCH, POISON, STATE = range(0, 7 * 64, 64)
+TAKEN = BELL + 8
+PID = STATE + 8
+PROGRESS = 448
+BARRIER = 512
+NAME_SIZE, NAME = 640, 648
+NAME_BYTES = 128
+
+SLEEP = 1 << 31
+SENDERS = SLEEP - 1
+
+NOT_HERE, READY, LEAVING, GONE = range(4)  # values of STATE
+
+PASSES, PASS_BYTES = 1024, 128
+CONTEXTS, CONTEXT_BYTES = 65536, 320
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Offsets of one group: everything follows from the number of workers and two sizes."""
+
+    world: int
+    ring_capacity: int = 1 << 17
+    arena_bytes: int = 1 << 36
+
+    def worker(self, rank: int) -> int:
+        """Offset of a worker's block."""
+        return PAGE * (1 + rank)
+
+    def ring(self, source: int, target: int) -> int:
+        """Offset of the ring from `source` to `target`."""
+        return self.rings + (source * self.world + target) * ring.size_bytes(self.ring_capacity)
+
+    @property
+    def rings(self) -> int:
+        return PAGE * (1 + self.world)
+
+    @property
+    def passes(self) -> int:
+        return page(self.rings + self.world**2 * ring.size_bytes(self.ring_capacity))
+
+    def pass_row(self, rank: int, row: int) -> int:
+        return self.passes + (rank * PASSES + row) * PASS_BYTES
+
+    @property
+    def contexts(self) -> int:
+        return page(self.passes + self.world * PASSES * PASS_BYTES)
+
+    def context_row(self, rank: int, row: int) -> int:
+        return self.contexts + (rank * CONTEXTS + row) * CONTEXT_BYTES
+
+    @property
+    def arenas(self) -> int:
+        return page(self.contexts + self.world * CONTEXTS * CONTEXT_BYTES)
+
+    def arena(self, rank: int) -> int:
+        return self.arenas + rank * self.arena_bytes
+
+    @property
+    def size_bytes(self) -> int:
+        return self.arena(self.world)
+
+
+def page(offset: int) -> int:
+    """The next multiple of a page."""
+    return (offset + PAGE - 1) & -PAGE

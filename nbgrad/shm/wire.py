@@ -1,0 +1,269 @@
+"""Wire: one message with its arrays into or out of a ring, in ONE native call each way.
+
+A record:  kind | h0 .. h5 | extra bytes | number of arrays | then per array: form, dtype code, nd, dims, data
+Form INLINE: the bytes follow.  Form BLOCK: address in the segment, block and its generation; the receiver reads in place.
+
+Note [Post]
+~~~~~~~~~~~
+`post` counts, writes, publishes and rings the bell in one call, so neither a signal nor an exception falls in between.
+P1 (unit)     the unit is added to the pass's row before the record is published (! after it, the receiver may give the unit
+              back first, and the pass ends early).
+P2 (holder)   a holder is added to each block before the record is published: Note [Holders] of arena.py.
+P3 (all or nothing)  a full ring changes nothing: no unit, no holder, no record.
+The segment is mapped at another address in each process, so what crosses is offsets from its start.
+"""
+
+from nbgrad.jit import fastcall, kernel, native
+from nbgrad.jit.fastcall import (
+    from_int,
+    inc_ref,
+    new_bytes,
+    new_capsule,
+    new_tuple,
+    to_int,
+)
+from nbgrad.jit.primitive import call_address_2, call_address_8, copy_bytes, external, peek, peek32, poke, scratch
+from nbgrad.shm.arena import GENERATION, HEADER, HOLDERS, PINNED, WRITING, hold, release
+from nbgrad.shm.atomics import fetch_add
+from nbgrad.shm.bell import knock, take_bits
+from nbgrad.shm.layout import TAKEN
+from nbgrad.shm.ring import claim, front, publish
+from nbgrad.shm.ring import release as release_record
+
+N_HEADER = 6
+INLINE, BLOCK = 0, 1
+MAX_ND = 16
+MAX_INLINE = 4096  # an array in an arena is sent by descriptor from this size on
+FULL, SENT, TOO_LARGE, UNREADABLE, BUSY = range(5)  # what `post` returns
+
+# Words of the block of `post` and `take` (see Binding in agent.py): objects, NumPy's functions, then places.
+(NONE, NDARRAY, CAPSULE, NEW_ARRAY, SET_BASE, SEGMENT, SEGMENT_END, OWN, RANK, RING_OUT, RING_IN, RING_BYTES, WORKERS,
+ WORKER_BYTES, N_DTYPES, NAME, DESTRUCTOR) = range(0, 17 * 8, 8)  # fmt: skip
+OUTSTANDING = 8  # offset of a row's counter of units
+DTYPES = 17 * 8  # from here on: pairs (dtype object, item size)
+
+capsule_pointer = external("PyCapsule_GetPointer", 2)
+
+
+@kernel("nnnnn")
+def commit(row, ring, record, worker, bit):
+    """Count, publish, ring: the order is Note [Post] P1."""
+    if row != 0:
+        fetch_add(row + OUTSTANDING, 1)
+    publish(ring, record)
+    knock(worker, bit)
+
+
+@native
+def drop_block(capsule):
+    """Destructor of the capsule that an array in an arena has as its base: one holder less."""
+    block = capsule_pointer(capsule, peek(capsule + 24))
+    release(block)
+    return 0
+
+
+@kernel("nn=n")
+def base_block(array, block):
+    """Block under an array that may be sent in place, or 0: private memory, a slice of something else, or pinned."""
+    base = peek(array + 48)
+    if base == 0:
+        return 0
+    if peek(base + 8) == peek(block + NDARRAY):
+        base = peek(base + 48)
+        if base == 0:
+            return 0
+    if peek(base + 8) != peek(block + CAPSULE) or peek(base + 24) != peek(block + NAME):
+        return 0
+    found = peek(base + 16)
+    return 0 if peek(found + PINNED) != 0 else found
+
+
+@kernel("nn=n")
+def code_of(dtype, block):
+    """Index of a dtype object in the block's table, or -1."""
+    for k in range(peek(block + N_DTYPES)):
+        if peek(block + DTYPES + 16 * k) == dtype:
+            return k
+    return -1
+
+
+@kernel("nn=n")
+def n_elements(nd, dims):
+    """Product of `nd` dims."""
+    total = 1
+    for k in range(nd):
+        total *= peek(dims + 8 * k)
+    return total
+
+
+@fastcall
+def post(block, args, n_args):
+    """post(target, row, kind, h0..h5, arrays, extra) -> SENT, FULL, TOO_LARGE for the ring, UNREADABLE arrays, BUSY (being written).
+
+    `arrays` is a tuple of C-contiguous ndarrays of the table's dtypes, `extra` bytes or None, `row` the address of the
+    pass's row or 0.
+    """
+    target = from_int(peek(args))
+    arrays = peek(args + 8 * (3 + N_HEADER))
+    extra = peek(args + 8 * (4 + N_HEADER))
+    n_arrays = peek(arrays + 16)
+    need = 8 * (3 + N_HEADER)
+    for k in range(n_arrays):
+        a = peek(arrays + 24 + 8 * k)
+        nd = peek32(a + 24)
+        code = code_of(peek(a + 56), block)
+        if peek(a + 8) != peek(block + NDARRAY) or code < 0 or peek32(a + 64) & 1 == 0 or nd > MAX_ND:
+            return to_int(UNREADABLE)
+        n_bytes = n_elements(nd, peek(a + 32)) * peek(block + DTYPES + 16 * code + 8)
+        need += 24 + 8 * nd
+        found = 0
+        if n_bytes >= MAX_INLINE:
+            found = base_block(a, block)
+        if found != 0:
+            if peek(found + HOLDERS) & WRITING != 0:
+                return to_int(BUSY)
+            need += 24
+        else:
+            need += (n_bytes + 7) & -8
+    n_extra = 0
+    if extra != peek(block + NONE):
+        n_extra = peek(extra + 16)
+        need += (n_extra + 7) & -8
+    ring = peek(block + RING_OUT) + target * peek(block + RING_BYTES)
+    if need > (peek(ring + 128) >> 1) - 8:
+        return to_int(TOO_LARGE)
+    record = claim(ring, need)
+    if record == 0:
+        return to_int(FULL)
+    for k in range(1 + N_HEADER):
+        poke(record + 8 * k, from_int(peek(args + 16 + 8 * k)))
+    at = record + 8 * (1 + N_HEADER)
+    poke(at, n_extra)
+    poke(at + 8, n_arrays)
+    at += 16
+    segment = peek(block + SEGMENT)
+    for k in range(n_arrays):
+        a = peek(arrays + 24 + 8 * k)
+        nd, dims, data = peek32(a + 24), peek(a + 32), peek(a + 16)
+        code = code_of(peek(a + 56), block)
+        n_bytes = n_elements(nd, dims) * peek(block + DTYPES + 16 * code + 8)
+        poke(at + 8, code)
+        poke(at + 16, nd)
+        for d in range(nd):
+            poke(at + 24 + 8 * d, peek(dims + 8 * d))
+        found = 0
+        if n_bytes >= MAX_INLINE:
+            found = base_block(a, block)
+        if found != 0:
+            poke(at, BLOCK)
+            at += 24 + 8 * nd
+            hold(found)  # it is not being written: looked at above, and writes begin under the GIL, which we hold
+            poke(at, data - segment)
+            poke(at + 8, found - segment)
+            poke(at + 16, peek(found + GENERATION))
+            at += 24
+        else:
+            poke(at, INLINE)
+            at += 24 + 8 * nd
+            copy_bytes(at, data, n_bytes)
+            at += (n_bytes + 7) & -8
+    if n_extra > 0:
+        copy_bytes(at, extra + 32, n_extra)
+    row = from_int(peek(args + 8))
+    worker = peek(block + WORKERS) + target * peek(block + WORKER_BYTES)
+    commit(row, ring, record, worker, 1 << peek(block + RANK))
+    return to_int(SENT)
+
+
+@kernel("nnnnnn=n")
+def make_array(block, code, nd, dims, data, flags):
+    """A new reference to an ndarray; data 0: fresh memory, else a view without a base."""
+    dtype = peek(block + DTYPES + 16 * code)
+    inc_ref(dtype)  # PyArray_NewFromDescr takes it over
+    return call_address_8(peek(block + NEW_ARRAY), peek(block + NDARRAY), dtype, nd, dims, 0, data, flags, 0)
+
+
+@kernel("nnn=n")
+def adopt(block, array, found):
+    """Give `array` a capsule over the block as its base, which gives one holder back when it goes; 0, or -1 on an error."""
+    capsule = new_capsule(found, peek(block + NAME), peek(block + DESTRUCTOR))
+    if capsule == 0:
+        return -1
+    return call_address_2(peek(block + SET_BASE), array, capsule)
+
+
+@fastcall
+def view(block, args, n_args):
+    """view(arena block, dtype code, shape) -> a writable array over the block, which takes over one holder."""
+    found, shape = from_int(peek(args)), peek(args + 16)
+    nd = peek(shape + 16)
+    dims = scratch()
+    for d in range(nd):
+        poke(dims + 8 * d, from_int(peek(shape + 24 + 8 * d)))
+    array = make_array(block, from_int(peek(args + 8)), nd, dims, found + HEADER, 0x501)
+    if array != 0:
+        adopt(block, array, found)
+    return array
+
+
+@fastcall
+def take(block, args, n_args):
+    """take(mask) -> None or (source, kind, h0..h5, arrays, extra): the next message of any ring.
+
+    `mask`: senders to look at besides those whose bit is set (the doorbell is a hint; every slice ends with a look at all).
+    The caller holds the role.
+    """
+    own = peek(block + OWN)
+    taken = peek(own + TAKEN) | from_int(peek(args))
+    if taken == 0:
+        taken = take_bits(own)
+    record, source, ring = 0, 0, 0
+    while taken != 0:
+        source = 0
+        while (taken >> source) & 1 == 0:
+            source += 1
+        if source != peek(block + RANK):
+            ring = peek(block + RING_IN) + source * peek(block + RING_BYTES)
+            record = front(ring)
+            if record != 0:
+                break
+        taken &= ~(1 << source)
+        if taken == 0:
+            taken = take_bits(own)
+    poke(own + TAKEN, taken)
+    if record == 0:
+        none = peek(block + NONE)
+        inc_ref(none)
+        return none
+    message = new_tuple(4 + N_HEADER)
+    poke(message + 24, to_int(source))
+    for k in range(1 + N_HEADER):
+        poke(message + 32 + 8 * k, to_int(peek(record + 8 * k)))
+    at = record + 8 * (1 + N_HEADER)
+    n_extra, n_arrays = peek(at), peek(at + 8)
+    at += 16
+    arrays = new_tuple(n_arrays)
+    segment = peek(block + SEGMENT)
+    for k in range(n_arrays):
+        form, code, nd, dims = peek(at), peek(at + 8), peek(at + 16), at + 24
+        n_bytes = n_elements(nd, dims) * peek(block + DTYPES + 16 * code + 8)
+        at += 24 + 8 * nd
+        if form == BLOCK:
+            found = segment + peek(at + 8)
+            array = make_array(block, code, nd, dims, segment + peek(at), 0x101)  # read-only
+            adopt(block, array, found)
+            at += 24
+        else:
+            array = make_array(block, code, nd, dims, 0, 0)
+            copy_bytes(peek(array + 16), at, n_bytes)
+            at += (n_bytes + 7) & -8
+        poke(arrays + 24 + 8 * k, array)
+    poke(message + 24 + 8 * (2 + N_HEADER), arrays)
+    if n_extra > 0:
+        poke(message + 24 + 8 * (3 + N_HEADER), new_bytes(at, n_extra))
+    else:
+        none = peek(block + NONE)
+        inc_ref(none)
+        poke(message + 24 + 8 * (3 + N_HEADER), none)
+    release_record(ring, record)
+    return message
