@@ -58,6 +58,8 @@ class Figure:
         Rounds of a full run, and of `--quick`.
     warm : int
         Items at the start of each block that are not timed.
+    renew : bool
+        Set up again before each block: Note [Where memory lies] in sides.py.
     note : str
         A line above the row, or nothing.
     """
@@ -69,6 +71,7 @@ class Figure:
     rounds: int = 300
     quick: int = 40
     warm: int = 1
+    renew: bool = False
     note: str = ""
 
 

@@ -118,9 +118,9 @@ def regress(session, table, quick):
             continue
         table.note(f"measured again, in new processes: {', '.join(suspected)}")
         wanted = {figure.name for figure, _ in suspected.values()}
-        for figure, name, values in session.measure(family, wanted, 4, lambda f: f.rounds):
+        for figure, name, values in session.measure(family, wanted, 5, lambda f: f.rounds):
             if name in suspected:
-                verdict = confirm(suspected[name][1], judge(values, 4, len(suspected)))
+                verdict = confirm(suspected[name][1], judge(values, 5, len(suspected)))
                 table.verdict(figure, name, values, verdict)
                 words.add(verdict.word)
     return words

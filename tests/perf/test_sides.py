@@ -11,6 +11,7 @@ PERF = Path(__file__).parents[2] / "perf"
 CHILD = f"""
     import os, sys, time
     sys.path.insert(0, {str(PERF)!r})
+    from collections import namedtuple
     from types import SimpleNamespace
     from sides import serve
 
@@ -32,7 +33,16 @@ CHILD = f"""
         return lambda count: os._exit(3)
 
     lib = SimpleNamespace(unit=7, versions=lambda: {{"python": "x"}})
-    figures = [SimpleNamespace(setup=setup, warm=1) for setup in (counted, two, missing, broken, ends)]
+    setups = 0
+
+    def renewed(lib):
+        global setups
+        setups += 1
+        return lambda count: [float(setups)] * count
+
+    Figure = namedtuple("Figure", "setup warm renew", defaults=[1, False])
+    figures = [Figure(setup) for setup in (counted, two, missing, broken, ends, renewed)]
+    figures += [Figure(renewed, renew=True)]
     if "--early" in sys.argv:
         raise SystemExit("no such framework")
     serve(figures, lib)
@@ -66,6 +76,13 @@ def test_a_block_is_measured_in_the_child(start):
     assert side.wait_ready()["versions"] == {"python": "x"}
     assert side.block(0, 3) == {"": [7.0, 7.0, 7.0]}
     assert side.block(1, 1) == {"a": [1.0], "b": [2.0]}
+
+
+def test_a_figure_is_set_up_once_or_for_every_block(start):
+    side = start()
+    side.wait_ready()
+    assert [side.block(5, 1)[""] for _ in range(2)] == [[1.0], [1.0]]
+    assert [side.block(6, 1)[""] for _ in range(2)] == [[2.0], [3.0]]
 
 
 def test_a_figure_that_a_side_lacks_is_absent_and_the_side_goes_on(start):
