@@ -34,6 +34,7 @@ HEADER = 64
 FIRST = 4096
 WRITING = 1 << 62
 SMALLEST = 12  # classes start at 4 KiB; four per doubling
+NOT_PINNED, IS_PINNED, GIVEN = range(3)  # values of PINNED: a GIVEN block belongs to the receiver alone
 N_CLASSES = 4 * (48 - SMALLEST)
 
 
@@ -121,6 +122,18 @@ def allocate(arena, n_bytes):
     # No partner needed: nobody else knows the block before a message with its address is published.
     poke(block + HOLDERS, 1)
     return block
+
+
+@kernel("nn")
+def set_pinned(block, value):
+    """Pinned: something outside nbgrad can write it, so it is copied when sent.  Given: the receiver may write it."""
+    poke(block + PINNED, value)
+
+
+@kernel("n=n")
+def holders(block):
+    """How many hold the block."""
+    return load(block + HOLDERS)
 
 
 @kernel("n")

@@ -13,7 +13,8 @@ Words of a worker block, each on its own cache line: who writes, who reads.
   STANDBY   futex word of the standby thread, +4 how many sleep on it.  All, atomic instructions only.
   FRONT     threads of this worker that wait for messages (they look at BELL themselves).  This worker.
   BUSY      threads among FRONT that run a request now.  This worker.
-  EPOCH     futex word of this worker's threads that wait without the role, +4 sleepers.  This worker.
+  EPOCH     futex word of this worker's threads that wait without the role, +4 sleepers, +8 messages
+            that wait in this process for a serving thread.  This worker.
   POISON    0, or 1 + what `describe_exit` tells of this worker's end.  The supervisor (and a worker that gives up).
   STATE     a State.  This worker; the last that leaves resets it.
 """
@@ -32,6 +33,7 @@ MAGIC_VALUE = 0x6E62677261640001
 # words of a worker block
 BELL, STANDBY, FRONT, BUSY, EPOCH, POISON, STATE = range(0, 7 * 64, 64)
 TAKEN = BELL + 8
+QUEUED = EPOCH + 8
 PID = STATE + 8
 PROGRESS = 448
 BARRIER = 512

@@ -4,13 +4,13 @@ Each call is one slice at most and says what it saw: 1 something came, 0 the sli
 The caller looks at poison words and signals between slices; nothing waits without bound (PROTOCOLS.md 2).
 """
 
-from nbgrad.jit import fastcall
+from nbgrad.jit import fastcall, kernel
 from nbgrad.jit.fastcall import from_int, restore_thread, save_thread, to_int
 from nbgrad.jit.primitive import external, peek
 from nbgrad.shm.atomics import fence, fetch_add32, load, load32, pause
 from nbgrad.shm.bell import fall_asleep, relieve, stand_up
 from nbgrad.shm.futex import wait
-from nbgrad.shm.layout import BELL, BUSY, EPOCH, FRONT, SENDERS, STANDBY
+from nbgrad.shm.layout import BELL, BUSY, EPOCH, FRONT, QUEUED, SENDERS, STANDBY
 
 PAUSES, YIELDS = 100, 200  # FACTS.md 2: 0.1 us across cores, 12 us on one shared core
 sched_yield = external("sched_yield", 0)
@@ -66,23 +66,28 @@ def wait_epoch(block, args, n_args):
     return to_int(1 if load32(word) != seen else 0)
 
 
+@kernel("n=n")
+def is_needed(own):
+    """1 if a request waits for a serving thread, or messages lie there and nobody in front is free to take them."""
+    if load(own + QUEUED) > 0:
+        return 1
+    return 1 if load32(own + BELL) & SENDERS != 0 and load(own + FRONT) <= load(own + BUSY) else 0
+
+
 @fastcall
 def wait_standby(block, args, n_args):
     """wait_standby(timeout_ns) -> 1 there is a message and nobody in front to take it, 0 slice over.  Block: own worker block."""
     own = peek(block)
     timeout = from_int(peek(args))
     thread = save_thread()
-    came = 0
     fetch_add32(own + STANDBY + 4, 1)
     fence()
     # Pairs with bell.knock and bell.leave: Note [Doorbell] B4.
     seen = load32(own + STANDBY)
-    if load32(own + BELL) & SENDERS != 0 and load(own + FRONT) <= load(own + BUSY):
-        came = 1
-    else:
+    came = is_needed(own)
+    if came == 0:
         wait(own + STANDBY, seen, timeout)
-        if load32(own + BELL) & SENDERS != 0 and load(own + FRONT) <= load(own + BUSY):
-            came = 1
+        came = is_needed(own)
     fetch_add32(own + STANDBY + 4, -1)
     restore_thread(thread)
     return to_int(came)

@@ -1,7 +1,8 @@
 """Wire: one message with its arrays into or out of a ring, in ONE native call each way.
 
 A record:  kind | h0 .. h5 | extra bytes | number of arrays | then per array: form, dtype code, nd, dims, data
-Form INLINE: the bytes follow.  Form BLOCK: address in the segment, block and its generation; the receiver reads in place.
+Form INLINE: the bytes follow.  Form BLOCK: address in the segment, block and its generation; the receiver reads in place
+(BLOCK), or has it for itself (OWNED).
 
 Note [Post]
 ~~~~~~~~~~~
@@ -23,7 +24,7 @@ from nbgrad.jit.fastcall import (
     to_int,
 )
 from nbgrad.jit.primitive import call_address_2, call_address_8, copy_bytes, external, peek, peek32, poke, scratch
-from nbgrad.shm.arena import GENERATION, HEADER, HOLDERS, PINNED, WRITING, hold, release
+from nbgrad.shm.arena import GENERATION, GIVEN, HEADER, HOLDERS, IS_PINNED, PINNED, WRITING, hold, release
 from nbgrad.shm.atomics import fetch_add
 from nbgrad.shm.bell import knock, take_bits
 from nbgrad.shm.layout import TAKEN
@@ -31,7 +32,7 @@ from nbgrad.shm.ring import claim, front, publish
 from nbgrad.shm.ring import release as release_record
 
 N_HEADER = 6
-INLINE, BLOCK = 0, 1
+INLINE, BLOCK, OWNED = 0, 1, 2
 MAX_ND = 16
 MAX_INLINE = 4096  # an array in an arena is sent by descriptor from this size on
 FULL, SENT, TOO_LARGE, UNREADABLE, BUSY = range(5)  # what `post` returns
@@ -75,7 +76,7 @@ def base_block(array, block):
     if peek(base + 8) != peek(block + CAPSULE) or peek(base + 24) != peek(block + NAME):
         return 0
     found = peek(base + 16)
-    return 0 if peek(found + PINNED) != 0 else found
+    return 0 if peek(found + PINNED) == IS_PINNED else found
 
 
 @kernel("nn=n")
@@ -155,7 +156,7 @@ def post(block, args, n_args):
         if n_bytes >= MAX_INLINE:
             found = base_block(a, block)
         if found != 0:
-            poke(at, BLOCK)
+            poke(at, BLOCK if peek(found + PINNED) != GIVEN else OWNED)
             at += 24 + 8 * nd
             hold(found)  # it is not being written: looked at above, and writes begin under the GIL, which we hold
             poke(at, data - segment)
@@ -248,9 +249,9 @@ def take(block, args, n_args):
         form, code, nd, dims = peek(at), peek(at + 8), peek(at + 16), at + 24
         n_bytes = n_elements(nd, dims) * peek(block + DTYPES + 16 * code + 8)
         at += 24 + 8 * nd
-        if form == BLOCK:
+        if form != INLINE:
             found = segment + peek(at + 8)
-            array = make_array(block, code, nd, dims, segment + peek(at), 0x101)  # read-only
+            array = make_array(block, code, nd, dims, segment + peek(at), 0x101 if form == BLOCK else 0x501)
             adopt(block, array, found)
             at += 24
         else:
