@@ -1,0 +1,3 @@
+"""The command line: `nbgrad train / run / doctor`."""
+
+from nbgrad.cli.entry import main
