@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
@@ -91,7 +92,8 @@ def probe_cpu() -> Iterator[Finding]:
 
 def probe_blas(environment: Mapping[str, str]) -> Iterator[Finding]:
     """NumPy's matrix library, and the variables that make it choose slow code."""
-    blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]  # type: ignore[index,call-overload]
+    built: Any = np.show_config(mode="dicts")
+    blas = built["Build Dependencies"]["blas"]
     yield Finding("BLAS", f"{blas.get('name')} {blas.get('version')}")
     for name in SLOWING:
         if name in environment:

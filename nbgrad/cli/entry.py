@@ -14,11 +14,9 @@ INTERRUPTED = 130  # exit code after Ctrl-C, as shells have it
 class OneLineGroup(click.Group):
     """A group that says what is wrong in one line; click would add the usage above it."""
 
-    def main(self, *args: Any, standalone_mode: bool = True, **settings: Any) -> Any:
-        if not standalone_mode:
-            return super().main(*args, standalone_mode=False, **settings)
+    def main(self, *args: Any, **settings: Any) -> Any:
         try:
-            code = super().main(*args, standalone_mode=False, **settings)
+            code = super().main(*args, **{**settings, "standalone_mode": False})
         except click.UsageError as error:
             path = error.ctx.command_path if error.ctx is not None else "nbgrad"
             text = " ".join(error.format_message().split())
