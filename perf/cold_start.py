@@ -7,7 +7,6 @@ The import's CPU time is that of the import statement alone, user and system.  E
 process per side runs before the first round and is not counted, so files and compiled kernels are in their caches.
 """
 
-import sys
 import tempfile
 import time
 from contextlib import ExitStack
@@ -16,6 +15,7 @@ from pathlib import Path
 import common
 import numpy as np
 from library import Library
+from revisions import RevisionError
 from sides import Side, SideFailed, hello
 from stats import compare, summary
 
@@ -122,8 +122,8 @@ def main():
                 table.versions |= fresh(place, folder, "step")[0]["versions"]
             measure(table, places, folder, step_samples, 3 if options.quick else 20)
             measure(table, places, folder, worker_samples, 1 if options.quick else 10)
-    except SideFailed as failure:
-        sys.exit(f"perf/{Path(__file__).name}: {failure}")
+    except (SideFailed, RevisionError) as failure:
+        common.fail(__file__, failure)
 
 
 if __name__ == "__main__":

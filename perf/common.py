@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 from library import Library
-from revisions import built
+from revisions import RevisionError, built
 from sides import Absent, Side, SideFailed
 from stats import compare, summary
 
@@ -302,9 +302,15 @@ def main(script, description, figures, run_side, is_group=False):
             sides, versions = started(stack, places, script, folder, is_group)
             table.versions |= versions
             measure(table, figures, sides[0], sides[1] if against else None, options.quick)
-    except SideFailed as failure:
-        sys.exit(f"perf/{script.name}: {failure}")
+    except (SideFailed, RevisionError) as failure:
+        fail(script, failure)
     sys.exit(0)
+
+
+def fail(script, failure):
+    """Say why nothing was measured, and leave with exit code 2: 1 is for what was measured."""
+    print(f"perf/{Path(script).name}: {failure}", file=sys.stderr)
+    sys.exit(2)
 
 
 def simple_side(figures):

@@ -178,8 +178,7 @@ def main():
             session = Session({"now": now, options.against: then}, scratch, table)
             words = regress(session, table, options.quick)
     except (SideFailed, RevisionError) as failure:
-        print(f"perf/regress.py: {failure}", file=sys.stderr)
-        return 2
+        common.fail(__file__, failure)
     return REGRESSED in words
 
 

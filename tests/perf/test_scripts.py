@@ -1,0 +1,76 @@
+"""Each script runs with --quick and writes the lines that it promises."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PERF = Path(__file__).parents[2] / "perf"
+KEYS = {"script", "name", "unit", "ratio", "interval", "aa", "load", "versions", "median", "p99"}
+
+
+def run(script, *flags):
+    return subprocess.run(
+        [sys.executable, PERF / script, *flags], capture_output=True, text=True, timeout=110
+    )
+
+
+@pytest.mark.parametrize(
+    ("script", "names"),
+    [
+        (
+            "rpc_latency.py",
+            ["rpc_sync", "rpc_async, 100 in flight, each", "rpc_sync, peer asleep 10 ms"],
+        ),
+        (
+            "backward_hops.py",
+            ["4 hops, each, backward", "64 hops, each, backward", "1 hop, backward"],
+        ),
+        ("op_overhead.py", ["1 element, forward+backward", "64 elements, backward"]),
+        ("cold_start.py", ["import, CPU time", "first training step", "4 workers ready"]),
+    ],
+)
+def test_script(script, names, tmp_path):
+    lines = tmp_path / "lines"
+    done = run(script, "--quick", "--against", "none", "--json", lines)
+    assert done.returncode == 0, done.stderr + done.stdout
+    records = {record["name"]: record for record in map(json.loads, lines.read_text().splitlines())}
+    assert set(names) <= set(records)
+    for record in records.values():
+        assert set(record) >= KEYS
+        assert 0 < record["median"] <= record["p99"]
+        assert record["aa"] == pytest.approx(1, abs=0.9)
+        assert record["ratio"] is None  # nobody to compare with
+        assert record["versions"]["nbgrad"]
+    head = done.stdout.splitlines()[0]
+    assert head.startswith(f"# perf/{script}  rev ")
+    assert all(f"  {word} " in head for word in ("load", "python", "numpy", "nbgrad"))
+
+
+@pytest.mark.parametrize("script", ["rpc_latency.py", "cold_start.py", "regress.py"])
+def test_help_names_the_flags(script):
+    text = run(script, "--help").stdout
+    assert all(
+        flag in text for flag in ("--quick", "--json", "--against", "NBGRAD_PERF_TORCH_PYTHON")
+    )
+
+
+@pytest.mark.parametrize("script", ["op_overhead.py", "regress.py"])
+def test_an_unknown_revision_gets_one_clear_line(script):
+    done = run(script, "--quick", "--against", "no-such-revision")
+    assert done.returncode == 2
+    assert "no-such-revision" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_without_torch_the_script_says_so_and_goes_on(tmp_path, monkeypatch):
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\nexit 1\n")
+    python.chmod(0o755)
+    monkeypatch.setenv("NBGRAD_PERF_TORCH_PYTHON", str(python))
+    done = run("op_overhead.py", "--quick")
+    assert done.returncode == 0, done.stderr
+    assert "torch is not installed" in done.stdout
+    assert "1 element, forward+backward" in done.stdout
