@@ -1,0 +1,287 @@
+"""Activations: relu and its relatives, each one pass forward and one backward."""
+
+import numpy as np
+
+from nbgrad.autograd.buffers import empty_like
+from nbgrad.autograd.op import op
+from nbgrad.jit import fmath, kernel
+from nbgrad.ops.broadcast import contiguous
+from nbgrad.ops.pointwise import floats
+
+exp_of = fmath.exp
+erf_of = fmath.erf
+tanh_of = fmath.tanh
+sigmoid_of = fmath.sigmoid
+
+
+@op
+def relu(input):
+    """max(x, 0); the gradient at 0 is 0.
+
+    Examples
+    --------
+    >>> import nbgrad as nb
+    >>> nb.relu(nb.tensor([-1.0, 2.0]))
+    tensor([0., 2.])
+    """
+    if input.dtype.kind != "f":
+        return np.asarray(np.maximum(input, 0)), None
+    x = contiguous(input)
+    y = empty_like(x)
+    _relu(x, y)
+    return y, (y,)
+
+
+@relu.vjp
+def relu(residuals, g):
+    # x_bar = g where y > 0
+    (y,) = residuals
+    x_bar = empty_like(y)
+    _relu_vjp(contiguous(g), y, x_bar)
+    return (x_bar,)
+
+
+@op
+def leaky_relu(input, negative_slope=0.01):
+    """x above 0, `negative_slope` x below.
+
+    Examples
+    --------
+    >>> import nbgrad as nb
+    >>> nb.nn.functional.leaky_relu(nb.tensor([-1.0, 2.0]), 0.5)
+    tensor([-0.5000,  2.0000])
+    """
+    x = floats(input)
+    y = empty_like(x)
+    _leaky_relu(x, y, negative_slope)
+    return y, (x, negative_slope)
+
+
+@leaky_relu.vjp
+def leaky_relu(residuals, g):
+    x, slope = residuals
+    x_bar = empty_like(x)
+    _leaky_relu_vjp(contiguous(g), x, x_bar, slope)
+    return (x_bar,)
+
+
+@op
+def elu(input, alpha=1.0):
+    """x above 0, alpha (e^x - 1) below.
+
+    Examples
+    --------
+    >>> import nbgrad as nb
+    >>> nb.nn.functional.elu(nb.tensor([-1.0, 2.0]))
+    tensor([-0.6321,  2.0000])
+    """
+    x = floats(input)
+    y = empty_like(x)
+    _elu(x, y, alpha)
+    return y, (y, alpha)
+
+
+@elu.vjp
+def elu(residuals, g):
+    # x_bar = g above 0, g (y + alpha) below
+    y, alpha = residuals
+    x_bar = empty_like(y)
+    _elu_vjp(contiguous(g), y, x_bar, alpha)
+    return (x_bar,)
+
+
+@op
+def gelu(input, approximate="none"):
+    """x times the probability that a standard normal number is below x.
+
+    Parameters
+    ----------
+    input : Tensor
+        Values.
+    approximate : {"none", "tanh"}
+        The exact form, or the usual formula with tanh.
+
+    References
+    ----------
+    Hendrycks and Gimpel 2016, Gaussian error linear units.
+
+    Examples
+    --------
+    >>> import nbgrad as nb
+    >>> nb.nn.functional.gelu(nb.tensor([-1.0, 2.0]))
+    tensor([-0.1587,  1.9545])
+    """
+    x = floats(input)
+    y = empty_like(x)
+    if approximate == "tanh":
+        _gelu_tanh(x, y)
+    elif approximate == "none":
+        _gelu(x, y)
+    else:
+        raise ValueError(f'approximate is "none" or "tanh", not {approximate!r}')
+    return y, (x, approximate)
+
+
+@gelu.vjp
+def gelu(residuals, g):
+    # x_bar = g (cdf(x) + x pdf(x))
+    x, approximate = residuals
+    x_bar = empty_like(x)
+    if approximate == "tanh":
+        _gelu_tanh_vjp(contiguous(g), x, x_bar)
+    else:
+        _gelu_vjp(contiguous(g), x, x_bar)
+    return (x_bar,)
+
+
+@op
+def silu(input):
+    """x sigmoid(x).
+
+    Examples
+    --------
+    >>> import nbgrad as nb
+    >>> nb.nn.functional.silu(nb.tensor([0.0, 1.0]))
+    tensor([0.0000, 0.7311])
+    """
+    x = floats(input)
+    y = empty_like(x)
+    _silu(x, y)
+    return y, (x,)
+
+
+@silu.vjp
+def silu(residuals, g):
+    # s = sigmoid(x): x_bar = g s (1 + x (1 - s))
+    (x,) = residuals
+    x_bar = empty_like(x)
+    _silu_vjp(contiguous(g), x, x_bar)
+    return (x_bar,)
+
+
+@op
+def softplus(input, beta=1.0, threshold=20.0):
+    """log(1 + e^(beta x)) / beta, and x itself where beta x > threshold.
+
+    Examples
+    --------
+    >>> import nbgrad as nb
+    >>> nb.nn.functional.softplus(nb.tensor([0.0]))
+    tensor([0.6931])
+    """
+    x = floats(input)
+    scaled = x * beta
+    with np.errstate(over="ignore"):
+        y = np.where(scaled > threshold, x, np.log1p(np.exp(scaled)) / beta)
+    return np.asarray(y), (x, beta, threshold)
+
+
+@softplus.vjp
+def softplus(residuals, g):
+    # x_bar = g sigmoid(beta x)
+    x, beta, threshold = residuals
+    x_bar = empty_like(x)
+    _softplus_vjp(contiguous(g), x, x_bar, beta, threshold)
+    return (x_bar,)
+
+
+@kernel("a>a")
+def _relu(x, y):
+    zero = x.dtype.type(0)
+    for i in range(x.size):
+        y[i] = zero if x[i] <= zero else x[i]  # this way round NaN stays NaN
+
+
+@kernel("aa>a")
+def _relu_vjp(g, y, x_bar):
+    zero = g.dtype.type(0)
+    for i in range(g.size):
+        x_bar[i] = zero if y[i] <= zero else g[i]
+
+
+@kernel("a>af")
+def _leaky_relu(x, y, slope):
+    zero = x.dtype.type(0)
+    for i in range(x.size):
+        y[i] = x[i] if x[i] > zero else slope * x[i]
+
+
+@kernel("aa>af")
+def _leaky_relu_vjp(g, x, x_bar, slope):
+    zero = g.dtype.type(0)
+    for i in range(g.size):
+        x_bar[i] = g[i] if x[i] > zero else slope * g[i]
+
+
+@kernel("a>af")
+def _elu(x, y, alpha):
+    zero, one = x.dtype.type(0), x.dtype.type(1)
+    for i in range(x.size):
+        y[i] = x[i] if x[i] > zero else alpha * (exp_of(x[i], x) - one)
+
+
+@kernel("aa>af")
+def _elu_vjp(g, y, x_bar, alpha):
+    zero = g.dtype.type(0)
+    for i in range(g.size):
+        x_bar[i] = g[i] if y[i] > zero else g[i] * (y[i] + alpha)
+
+
+@kernel("a>a")
+def _gelu(x, y):
+    f = x.dtype.type
+    half, one, scale = f(0.5), f(1), f(0.70710678118654752)
+    for i in range(x.size):
+        y[i] = half * x[i] * (one + erf_of(x[i] * scale, x))
+
+
+@kernel("aa>a")
+def _gelu_vjp(g, x, x_bar):
+    f = x.dtype.type
+    half, one, scale, height = f(0.5), f(1), f(0.70710678118654752), f(0.3989422804014327)
+    for i in range(x.size):
+        v = x[i]
+        cdf = half * (one + erf_of(v * scale, x))
+        x_bar[i] = g[i] * (cdf + v * height * exp_of(-half * v * v, x))
+
+
+@kernel("a>a")
+def _gelu_tanh(x, y):
+    f = x.dtype.type
+    half, one, scale, cubic = f(0.5), f(1), f(0.7978845608028654), f(0.044715)
+    for i in range(x.size):
+        v = x[i]
+        y[i] = half * v * (one + tanh_of(scale * (v + cubic * v * v * v), x))
+
+
+@kernel("aa>a")
+def _gelu_tanh_vjp(g, x, x_bar):
+    f = x.dtype.type
+    half, one, scale, cubic = f(0.5), f(1), f(0.7978845608028654), f(0.044715)
+    three = f(3)
+    for i in range(x.size):
+        v = x[i]
+        t = tanh_of(scale * (v + cubic * v * v * v), x)
+        slope = scale * (one + three * cubic * v * v)
+        x_bar[i] = g[i] * half * (one + t + v * (one - t * t) * slope)
+
+
+@kernel("a>a")
+def _silu(x, y):
+    for i in range(x.size):
+        y[i] = x[i] * sigmoid_of(x[i], x)
+
+
+@kernel("aa>a")
+def _silu_vjp(g, x, x_bar):
+    one = x.dtype.type(1)
+    for i in range(x.size):
+        s = sigmoid_of(x[i], x)
+        x_bar[i] = g[i] * s * (one + x[i] * (one - s))
+
+
+@kernel("aa>aff")
+def _softplus_vjp(g, x, x_bar, beta, threshold):
+    for i in range(x.size):
+        v = beta * x[i]
+        x_bar[i] = g[i] if v > threshold else g[i] * sigmoid_of(v, x)

@@ -1,0 +1,89 @@
+"""Broadcasting backwards: a cotangent is summed over the dimensions along which its input was repeated."""
+
+from typing import Any
+
+import numpy as np
+
+from nbgrad.autograd.buffers import empty
+from nbgrad.errors import ShapeError
+from nbgrad.jit import kernel
+
+Form = tuple[tuple[int, ...], Any] | None  # (shape, dtype) of an input; None: needs no gradient
+
+
+def form_of(x: Any, needed: bool) -> Form:
+    """What `unbroadcast` must know of an input."""
+    return (x.shape, x.dtype) if needed else None
+
+
+def broadcast_shapes(x: Any, y: Any, name: str) -> tuple[int, ...]:
+    """The common shape of two operands.
+
+    Raises
+    ------
+    ShapeError
+        If there is none.
+    """
+    try:
+        return np.broadcast_shapes(np.shape(x), np.shape(y))
+    except ValueError:
+        raise ShapeError(
+            f"{name}: shapes {np.shape(x)} and {np.shape(y)} can't be broadcast together; compared from the last "
+            f"dimension on, each pair of lengths must be equal or contain a 1"
+        ) from None
+
+
+def contiguous(x: np.ndarray) -> np.ndarray:
+    """The array itself if it is C-contiguous, else a copy that is."""
+    if x.flags.c_contiguous:
+        return x
+    copied = empty(x.shape, x.dtype)
+    np.copyto(copied, x)
+    return copied
+
+
+def unbroadcast(g: np.ndarray, form: Form) -> np.ndarray | None:
+    """Sum a cotangent down to the shape of the input it belongs to, and give it the input's dtype."""
+    if form is None:
+        return None
+    shape, dtype = form
+    if g.shape != shape:
+        lead = g.ndim - len(shape)
+        if g.shape[lead:] == shape and g.dtype.kind == "f":
+            g = sum_leading(g, shape)
+        else:
+            axes = tuple(
+                axis for axis in range(g.ndim) if axis < lead or shape[axis - lead] != g.shape[axis]
+            )
+            g = np.asarray(g.sum(axes)).reshape(shape)
+    return g if g.dtype == dtype else g.astype(dtype)
+
+
+def sum_leading(g: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Sum over the leading dimensions, so that `shape` is left: the gradient of a bias."""
+    total = empty(shape, g.dtype)
+    columns = total.size
+    if columns:
+        _sum_rows(contiguous(g), total, g.size // columns, columns)
+    return total
+
+
+@kernel("a>Ann")
+def _sum_rows(g, total, rows, columns):
+    # Four rows at a time: `total` is read and written a quarter as often.
+    for c in range(columns):
+        total[c] = 0
+    r = 0
+    while r + 4 <= rows:
+        a = g[r * columns : (r + 1) * columns]
+        b = g[(r + 1) * columns : (r + 2) * columns]
+        d = g[(r + 2) * columns : (r + 3) * columns]
+        e = g[(r + 3) * columns : (r + 4) * columns]
+        for c in range(columns):
+            total[c] += (a[c] + b[c]) + (d[c] + e[c])
+        r += 4
+    while r < rows:
+        a = g[r * columns : (r + 1) * columns]
+        for c in range(columns):
+            total[c] += a[c]
+        r += 1

@@ -1,0 +1,287 @@
+"""Cross-entropy of class scores: log_softmax and the choice of the target's row in one pass."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from nbgrad.autograd.buffers import empty, empty_like
+from nbgrad.autograd.op import op
+from nbgrad.autograd.tensor import Tensor
+from nbgrad.errors import ShapeError
+from nbgrad.jit import fmath, kernel
+from nbgrad.ops.broadcast import contiguous
+from nbgrad.ops.pointwise import floats
+from nbgrad.ops.softmax import log_softmax
+
+exp_of = fmath.exp
+
+
+def check_reduction(reduction: str) -> None:
+    """Refuse unknown reductions."""
+    if reduction not in ("mean", "sum", "none"):
+        raise ValueError(
+            f'{reduction} is not a valid value for reduction: it is "mean", "sum" or "none"'
+        )
+
+
+def classes_last(x: np.ndarray) -> np.ndarray:
+    """Scores (batch, classes, ...) as rows of classes, contiguous."""
+    if x.ndim == 1:
+        return x.reshape(1, -1)
+    return contiguous(np.moveaxis(x, 1, -1)).reshape(-1, x.shape[1])
+
+
+def classes_second(rows: np.ndarray, shape: tuple) -> np.ndarray:
+    """The inverse of `classes_last`."""
+    if len(shape) <= 2:
+        return rows.reshape(shape)
+    return np.moveaxis(rows.reshape(shape[0], *shape[2:], shape[1]), -1, 1)
+
+
+def check_target(
+    name: str, scores: np.ndarray, target: np.ndarray, ignore_index: int
+) -> np.ndarray:
+    """The target as contiguous int64.
+
+    Raises
+    ------
+    ShapeError
+        If it has not one class per row of scores.
+    IndexError
+        If a class does not exist.
+    """
+    expected = (*scores.shape[:1], *scores.shape[2:]) if scores.ndim > 1 else ()
+    if target.shape != expected:
+        raise ShapeError(
+            f"{name}: Expected input batch_size ({scores.shape[:1]}) to match target batch_size ({target.shape[:1]}): "
+            f"scores {scores.shape} need one class index each, a target of shape {expected}, got {target.shape}"
+        )
+    classes = scores.shape[1] if scores.ndim > 1 else scores.shape[0]
+    labels = contiguous(target.astype(np.int64, copy=False))
+    wrong = ((labels < 0) | (labels >= classes)) & (labels != ignore_index)
+    if wrong.any():
+        raise IndexError(
+            f"{name}: Target {int(labels[wrong].flat[0])} is out of bounds: classes are numbered 0 to {classes - 1}"
+        )
+    return labels
+
+
+@op
+def fused_cross_entropy(input, target, ignore_index, reduction):
+    """Cross-entropy of scores and class indices, without weights or smoothing."""
+    labels = check_target("cross_entropy", input, target, ignore_index)
+    rows = classes_last(floats(input))
+    n, classes = rows.shape
+    probabilities, losses = empty_like(rows), empty((n,), rows.dtype)
+    n_used = _cross_entropy(rows, labels, probabilities, losses, n, classes, ignore_index)
+    residuals = (probabilities, labels, input.shape, ignore_index, reduction, n_used)
+    if reduction == "none":
+        return losses.reshape(labels.shape), residuals
+    y = empty((), rows.dtype)
+    np.add.reduce(losses, 0, None, y)
+    if reduction == "mean":
+        with np.errstate(invalid="ignore"):  # the mean of nothing is NaN
+            np.divide(y, n_used, out=y)
+    return y, residuals
+
+
+@fused_cross_entropy.vjp
+def fused_cross_entropy(residuals, g):
+    # x_bar = g (p - one_hot(target)), row by row
+    probabilities, labels, shape, ignore_index, reduction, n_used = residuals
+    n, classes = probabilities.shape
+    scale = empty((n,), g.dtype)
+    scale[...] = g.reshape(-1)
+    if reduction == "mean" and n_used:
+        scale /= n_used
+    x_bar = empty_like(probabilities)
+    _cross_entropy_vjp(probabilities, labels, scale, x_bar, n, classes, ignore_index)
+    return (classes_second(x_bar, shape),)
+
+
+@op
+def nll_loss(input, target, weight=None, ignore_index=-100, reduction="mean"):
+    """Minus the log-probability of the target's class.
+
+    Parameters
+    ----------
+    input : Tensor, shape (batch, classes, ...)
+        Log-probabilities.
+    target : Tensor of int64, shape (batch, ...)
+        Class indices.
+    weight : Tensor, shape (classes,), optional
+        Weight of each class; "mean" divides by the sum of the weights.
+    ignore_index : int
+        A class that does not count.
+    reduction : {"mean", "sum", "none"}
+        What to do with the losses.
+
+    Returns
+    -------
+    Tensor
+        Nats.
+
+    Examples
+    --------
+    >>> import nbgrad as nb
+    >>> logp = nb.log_softmax(nb.tensor([[0.0, 0.0]]), dim=1)
+    >>> nb.nn.functional.nll_loss(logp, nb.tensor([1]))
+    tensor(0.6931)
+    """
+    check_reduction(reduction)
+    labels = check_target("nll_loss", input, target, ignore_index).reshape(-1)
+    rows = classes_last(input)
+    used = labels != ignore_index
+    safe = np.where(used, labels, 0)
+    shares = used.astype(rows.dtype)
+    if weight is not None:
+        shares = shares * weight[safe]
+    losses = -rows[np.arange(len(rows)), safe] * shares
+    total = shares.sum()
+    residuals = (safe, shares, total, input.shape, input.dtype, reduction)
+    if reduction == "none":
+        return losses.reshape(target.shape), residuals
+    with np.errstate(invalid="ignore"):
+        y = losses.sum() if reduction == "sum" else losses.sum() / total
+    return np.asarray(y, rows.dtype), residuals
+
+
+@nll_loss.vjp
+def nll_loss(residuals, g):
+    safe, shares, total, shape, dtype, reduction = residuals
+    classes = shape[1] if len(shape) > 1 else shape[0]
+    rows = empty((len(safe), classes), dtype)
+    rows.fill(0)
+    flow = -g.reshape(-1) * shares
+    rows[np.arange(len(safe)), safe] = flow / total if reduction == "mean" and total else flow
+    return (classes_second(rows, shape),)
+
+
+def cross_entropy(
+    input: Any,
+    target: Any,
+    weight: Any = None,
+    size_average: Any = None,
+    ignore_index: int = -100,
+    reduce: Any = None,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Any:
+    """Cross-entropy between class scores and targets.
+
+    Parameters
+    ----------
+    input : Tensor, shape (batch, classes, ...) or (classes,)
+        Scores (logits) in nats, not normalized.
+    target : Tensor
+        Class indices (int64, shape (batch, ...)), or probabilities of the shape of `input`.
+    weight : Tensor, shape (classes,), optional
+        Weight of each class.
+    ignore_index : int
+        A class index that does not count.
+    reduction : {"mean", "sum", "none"}
+        What to do with the losses.
+    label_smoothing : float
+        Part of the probability that is given to all classes alike.
+
+    Returns
+    -------
+    Tensor
+        Nats.
+
+    Raises
+    ------
+    ShapeError
+        If the shapes do not fit.
+    IndexError
+        If a class does not exist.
+
+    Examples
+    --------
+    >>> import nbgrad as nb
+    >>> nb.nn.functional.cross_entropy(nb.tensor([[0.0, 0.0]]), nb.tensor([1]))
+    tensor(0.6931)
+    """
+    check_reduction(reduction)
+    if not isinstance(target, Tensor):
+        target = Tensor(np.asarray(target))
+    probabilities = target.data.dtype.kind == "f"
+    if not probabilities and weight is None and label_smoothing == 0.0:
+        return fused_cross_entropy(input, target, ignore_index, reduction)
+    axis = 1 if input.ndim > 1 else 0
+    logp = log_softmax(input, axis)
+    classes = input.shape[axis]
+    if probabilities:
+        if target.shape != input.shape:
+            raise ShapeError(
+                f"cross_entropy: a target of probabilities has the shape of the scores {tuple(input.shape)}, not "
+                f"{tuple(target.shape)}"
+            )
+        wanted = target * (1.0 - label_smoothing) + label_smoothing / classes
+        losses = -(wanted * per_class(weight, logp, axis) * logp).sum(axis)
+        return averaged(losses, losses.numel(), reduction)
+    hard = nll_loss(logp, target, weight, ignore_index, reduction)
+    if label_smoothing == 0.0:
+        return hard
+    used = Tensor((target.data != ignore_index).astype(input.dtype))
+    shares = used
+    if weight is not None:
+        shares = Tensor(used.data * weight.data[np.where(used.data > 0, target.data, 0)])
+    smooth = -(per_class(weight, logp, axis) * logp).sum(axis) * used / float(classes)
+    soft = averaged(smooth, float(shares.data.sum()), reduction)
+    return hard * (1.0 - label_smoothing) + soft * label_smoothing
+
+
+def per_class(weight: Any, logp: Any, axis: int) -> Any:
+    """Class weights in a shape that broadcasts along the class dimension; 1.0 without weights."""
+    if weight is None:
+        return 1.0
+    shape = [1] * logp.ndim
+    shape[axis] = -1
+    return weight.reshape(shape)
+
+
+def averaged(losses: Any, n: float, reduction: str) -> Any:
+    if reduction == "none":
+        return losses
+    return losses.sum() / float(n) if reduction == "mean" else losses.sum()
+
+
+@kernel("ak>a>Annn=n")
+def _cross_entropy(x, target, p, losses, rows, columns, ignored):
+    zero = x.dtype.type(0)
+    n_used = 0
+    for r in range(rows):
+        a = x[r * columns : (r + 1) * columns]
+        b = p[r * columns : (r + 1) * columns]
+        top = a[0]
+        for c in range(columns):
+            top = a[c] if a[c] > top else top
+        total = zero
+        for c in range(columns):
+            e = exp_of(a[c] - top, x)
+            b[c] = e
+            total += e
+        share = x.dtype.type(1) / total
+        for c in range(columns):
+            b[c] *= share
+        if target[r] == ignored:
+            losses[r] = zero
+        else:
+            losses[r] = x.dtype.type(math.log(total)) - (a[target[r]] - top)
+            n_used += 1
+    return n_used
+
+
+@kernel("akA>annn")
+def _cross_entropy_vjp(p, target, scale, x_bar, rows, columns, ignored):
+    zero = p.dtype.type(0)
+    for r in range(rows):
+        a = p[r * columns : (r + 1) * columns]
+        b = x_bar[r * columns : (r + 1) * columns]
+        k = zero if target[r] == ignored else scale[r]
+        for c in range(columns):
+            b[c] = a[c] * k
+        if target[r] != ignored:
+            b[target[r]] -= k

@@ -1,0 +1,71 @@
+"""dropout: zero elements at random, and scale the others so that the mean stays."""
+
+from nbgrad.autograd.buffers import empty_like
+from nbgrad.autograd.op import op
+from nbgrad.jit import kernel
+from nbgrad.ops.broadcast import contiguous
+from nbgrad.ops.pointwise import floats
+from nbgrad.ops.random import default_generator
+
+
+@op
+def dropout(input, p=0.5, training=True):
+    """Zero each element with probability p; multiply the others by 1 / (1 - p).
+
+    Parameters
+    ----------
+    input : Tensor
+        Values.
+    p : float
+        Probability of zeroing.
+    training : bool
+        If False nothing happens.
+
+    Returns
+    -------
+    Tensor
+
+    Raises
+    ------
+    ValueError
+        If p is not between 0 and 1.
+
+    References
+    ----------
+    Srivastava et al. 2014, Dropout: a simple way to prevent neural networks from overfitting.
+
+    Examples
+    --------
+    >>> import nbgrad as nb
+    >>> nb.nn.functional.dropout(nb.ones(2), 0.5, training=False)
+    tensor([1., 1.])
+    """
+    if not 0.0 <= p <= 1.0:
+        raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
+    if not training or p == 0.0:
+        return input, None
+    x = floats(input)
+    # 23 random bits of float32 decide, whatever the dtype: a mask is the same for float64.
+    kept = default_generator.rng.random(x.shape, "float32") >= p
+    scale = 1.0 / (1.0 - p) if p < 1.0 else 0.0
+    y = empty_like(x)
+    _masked(x, kept, y, scale)
+    return y, (kept, scale)
+
+
+@dropout.vjp
+def dropout(residuals, g):
+    if residuals is None:
+        return (g,)
+    kept, scale = residuals
+    g = contiguous(g)
+    x_bar = empty_like(g)
+    _masked(g, kept, x_bar, scale)
+    return (x_bar,)
+
+
+@kernel("au>af")
+def _masked(x, kept, y, scale):
+    zero = x.dtype.type(0)
+    for i in range(x.size):
+        y[i] = x[i] * scale if kept[i] else zero

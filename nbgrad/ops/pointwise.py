@@ -1,0 +1,441 @@
+"""Functions of one element: exponentials, roots, trigonometry, clamping, choosing by a mask."""
+
+from typing import Any
+
+import numpy as np
+
+from nbgrad.autograd.buffers import empty, empty_like
+from nbgrad.autograd.dtypes import Default, as_array, is_floating
+from nbgrad.autograd.op import op
+from nbgrad.jit import fmath, kernel
+from nbgrad.ops.broadcast import contiguous, form_of, unbroadcast
+
+exp_of = fmath.exp
+tanh_of = fmath.tanh
+sigmoid_of = fmath.sigmoid
+
+
+def floats(x: np.ndarray) -> np.ndarray:
+    """A contiguous float array: integers become the default dtype."""
+    return contiguous(x if is_floating(x.dtype) else x.astype(Default.dtype))
+
+
+@op
+def neg(x):
+    """-x.
+
+    Examples
+    --------
+    >>> import nbgrad as nb
+    >>> nb.neg(nb.tensor([1.0, -2.0]))
+    tensor([-1.,  2.])
+    """
+    return np.negative(x, out=empty_like(x)), None
+
+
+@neg.vjp
+def neg(residuals, g):
+    return (np.negative(g, out=empty_like(g)),)
+
+
+@op
+def abs(x):
+    """|x|; the gradient at 0 is 0.
+
+    Examples
+    --------
+    >>> import nbgrad as nb
+    >>> nb.abs(nb.tensor([1.0, -2.0]))
+    tensor([1., 2.])
+    """
+    return np.abs(x, out=empty_like(x)), (x,)
+
+
+@abs.vjp
+def abs(residuals, g):
+    # x_bar = g * sign(x)
+    (x,) = residuals
+    x_bar = np.sign(x, out=empty_like(x))
+    return (np.multiply(x_bar, g, out=x_bar),)
+
+
+@op
+def exp(x):
+    """e to the power x.
+
+    Examples
+    --------
+    >>> import nbgrad as nb
+    >>> nb.exp(nb.tensor([0.0, 1.0]))
+    tensor([1.0000, 2.7183])
+    """
+    x = floats(x)
+    y = empty_like(x)
+    _exp(x, y)
+    return y, (y,)
+
+
+@exp.vjp
+def exp(residuals, g):
+    # x_bar = g * y
+    (y,) = residuals
+    return (np.multiply(g, y, out=empty_like(y)),)
+
+
+@op
+def log(x):
+    """Natural logarithm: -inf at 0, NaN below.
+
+    Examples
+    --------
+    >>> import nbgrad as nb
+    >>> nb.log(nb.tensor([1.0, 10.0]))
+    tensor([0.0000, 2.3026])
+    """
+    x = floats(x)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.log(x, out=empty_like(x)), (x,)
+
+
+@log.vjp
+def log(residuals, g):
+    # x_bar = g / x
+    (x,) = residuals
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return (np.divide(g, x, out=empty_like(x)),)
+
+
+@op
+def log1p(x):
+    """log(1 + x), exact for small x."""
+    x = floats(x)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.log1p(x, out=empty_like(x)), (x,)
+
+
+@log1p.vjp
+def log1p(residuals, g):
+    # x_bar = g / (1 + x)
+    (x,) = residuals
+    x_bar = np.add(x, 1, out=empty_like(x))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return (np.divide(g, x_bar, out=x_bar),)
+
+
+@op
+def sqrt(x):
+    """Square root; NaN below 0.
+
+    Examples
+    --------
+    >>> import nbgrad as nb
+    >>> nb.sqrt(nb.tensor([4.0, 9.0]))
+    tensor([2., 3.])
+    """
+    x = floats(x)
+    with np.errstate(invalid="ignore"):
+        y = np.sqrt(x, out=empty_like(x))
+    return y, (y,)
+
+
+@sqrt.vjp
+def sqrt(residuals, g):
+    # x_bar = g / (2 y)
+    (y,) = residuals
+    x_bar = empty_like(y)
+    _sqrt_vjp(contiguous(g), y, x_bar)
+    return (x_bar,)
+
+
+@op
+def rsqrt(x):
+    """1 / sqrt(x)."""
+    x = floats(x)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        y = np.sqrt(x, out=empty_like(x))
+        np.divide(1, y, out=y)
+    return y, (y,)
+
+
+@rsqrt.vjp
+def rsqrt(residuals, g):
+    # x_bar = -g y^3 / 2
+    (y,) = residuals
+    x_bar = empty_like(y)
+    _rsqrt_vjp(contiguous(g), y, x_bar)
+    return (x_bar,)
+
+
+@op
+def reciprocal(x):
+    """1 / x."""
+    x = floats(x)
+    with np.errstate(divide="ignore"):
+        y = np.divide(1, x, out=empty_like(x))
+    return y, (y,)
+
+
+@reciprocal.vjp
+def reciprocal(residuals, g):
+    # x_bar = -g y^2
+    (y,) = residuals
+    x_bar = np.multiply(y, y, out=empty_like(y))
+    np.multiply(x_bar, g, out=x_bar)
+    return (np.negative(x_bar, out=x_bar),)
+
+
+@op
+def sin(x):
+    """Sine of x in radians.
+
+    Examples
+    --------
+    >>> import nbgrad as nb
+    >>> nb.sin(nb.tensor([0.0]))
+    tensor([0.])
+    """
+    x = floats(x)
+    return np.sin(x, out=empty_like(x)), (x,)
+
+
+@sin.vjp
+def sin(residuals, g):
+    # x_bar = g cos(x)
+    (x,) = residuals
+    x_bar = np.cos(x, out=empty_like(x))
+    return (np.multiply(x_bar, g, out=x_bar),)
+
+
+@op
+def cos(x):
+    """Cosine of x in radians.
+
+    Examples
+    --------
+    >>> import nbgrad as nb
+    >>> nb.cos(nb.tensor([0.0]))
+    tensor([1.])
+    """
+    x = floats(x)
+    return np.cos(x, out=empty_like(x)), (x,)
+
+
+@cos.vjp
+def cos(residuals, g):
+    # x_bar = -g sin(x)
+    (x,) = residuals
+    x_bar = np.sin(x, out=empty_like(x))
+    np.multiply(x_bar, g, out=x_bar)
+    return (np.negative(x_bar, out=x_bar),)
+
+
+@op
+def tanh(x):
+    """Hyperbolic tangent.
+
+    Examples
+    --------
+    >>> import nbgrad as nb
+    >>> nb.tanh(nb.tensor([0.0, 1.0]))
+    tensor([0.0000, 0.7616])
+    """
+    x = floats(x)
+    y = empty_like(x)
+    _tanh(x, y)
+    return y, (y,)
+
+
+@tanh.vjp
+def tanh(residuals, g):
+    # x_bar = g (1 - y^2)
+    (y,) = residuals
+    x_bar = empty_like(y)
+    _tanh_vjp(contiguous(g), y, x_bar)
+    return (x_bar,)
+
+
+@op
+def sigmoid(x):
+    """1 / (1 + e^-x).
+
+    Examples
+    --------
+    >>> import nbgrad as nb
+    >>> nb.sigmoid(nb.tensor([0.0, 100.0]))
+    tensor([0.5000, 1.0000])
+    """
+    x = floats(x)
+    y = empty_like(x)
+    _sigmoid(x, y)
+    return y, (y,)
+
+
+@sigmoid.vjp
+def sigmoid(residuals, g):
+    # x_bar = g y (1 - y)
+    (y,) = residuals
+    x_bar = empty_like(y)
+    _sigmoid_vjp(contiguous(g), y, x_bar)
+    return (x_bar,)
+
+
+@op
+def clamp(x, min=None, max=None):
+    """x, not below `min` and not above `max`; no gradient where it was cut.
+
+    Parameters
+    ----------
+    x : Tensor
+        Values.
+    min, max : number or Tensor, optional
+        Limits.
+
+    Examples
+    --------
+    >>> import nbgrad as nb
+    >>> nb.clamp(nb.tensor([-2.0, 0.5, 3.0]), 0, 1)
+    tensor([0.0000, 0.5000, 1.0000])
+    """
+    y = np.clip(x, min, max, out=empty_like(x)) if x.dtype.kind == "f" else np.clip(x, min, max)
+    return np.asarray(y), (x, min, max)
+
+
+@clamp.vjp
+def clamp(residuals, g):
+    x, low, high = residuals
+    inside: Any = True
+    if low is not None:
+        inside = x >= low
+    if high is not None:
+        inside = (x <= high) & inside
+    return (np.multiply(g, inside, out=empty_like(x)),)
+
+
+@op(inputs=2)
+def select(x, y, condition, needs):
+    """x where the condition holds, else y: what `where` calls."""
+    z = np.asarray(np.where(condition, x, y))
+    return z, (condition, form_of(x, needs[0]), form_of(y, needs[1]))
+
+
+@select.vjp
+def select(residuals, g):
+    condition, x, y = residuals
+    zero = np.zeros((), g.dtype)
+    x_bar = None if x is None else unbroadcast(np.asarray(np.where(condition, g, zero)), x)
+    y_bar = None if y is None else unbroadcast(np.asarray(np.where(condition, zero, g)), y)
+    return x_bar, y_bar
+
+
+def where(condition: Any, x: Any, y: Any) -> Any:
+    """x where the condition holds, else y, element by element.
+
+    Parameters
+    ----------
+    condition : Tensor of bool
+        Broadcast with x and y.
+    x, y : Tensor or number
+        Values.
+
+    Returns
+    -------
+    Tensor
+
+    Examples
+    --------
+    >>> import nbgrad as nb
+    >>> nb.where(nb.tensor([True, False]), nb.tensor([1.0, 2.0]), 0.0)
+    tensor([1., 0.])
+    """
+    x, y = like_other(x, y), like_other(y, x)
+    return select(x, y, condition)
+
+
+def like_other(x: Any, other: Any) -> Any:
+    """A Python number as an array in the other operand's dtype."""
+    if isinstance(x, int | float) and hasattr(other, "dtype"):
+        kind = other.dtype if is_floating(other.dtype) or isinstance(x, int) else Default.dtype
+        return np.asarray(x, kind)
+    return as_array(x) if isinstance(x, int | float) else x
+
+
+@op(constant=True)
+def sign(x):
+    """-1, 0 or 1."""
+    return np.asarray(np.sign(x)), None
+
+
+@op(constant=True)
+def floor(x):
+    """The largest integer not above x."""
+    return np.asarray(np.floor(x)), None
+
+
+@op(constant=True)
+def ceil(x):
+    """The smallest integer not below x."""
+    return np.asarray(np.ceil(x)), None
+
+
+@op(constant=True)
+def round(x, decimals=0):
+    """The nearest integer, halves to even."""
+    return np.asarray(np.round(x, decimals)), None
+
+
+@op
+def cast(x, dtype):
+    """x in another dtype; gradients come back in the first one."""
+    y = empty(x.shape, dtype)
+    np.copyto(y, x, casting="unsafe")
+    return y, (x.dtype,)
+
+
+@cast.vjp
+def cast(residuals, g):
+    (dtype,) = residuals
+    return (g.astype(dtype),)
+
+
+@kernel("a>a")
+def _exp(x, y):
+    for i in range(x.size):
+        y[i] = exp_of(x[i], x)
+
+
+@kernel("a>a")
+def _tanh(x, y):
+    for i in range(x.size):
+        y[i] = tanh_of(x[i], x)
+
+
+@kernel("a>a")
+def _sigmoid(x, y):
+    for i in range(x.size):
+        y[i] = sigmoid_of(x[i], x)
+
+
+@kernel("aa>a")
+def _tanh_vjp(g, y, x_bar):
+    for i in range(g.size):
+        x_bar[i] = g[i] - g[i] * y[i] * y[i]
+
+
+@kernel("aa>a")
+def _sigmoid_vjp(g, y, x_bar):
+    for i in range(g.size):
+        x_bar[i] = g[i] * (y[i] - y[i] * y[i])
+
+
+@kernel("aa>a")
+def _sqrt_vjp(g, y, x_bar):
+    half = g.dtype.type(0.5)
+    for i in range(g.size):
+        x_bar[i] = half * g[i] / y[i]
+
+
+@kernel("aa>a")
+def _rsqrt_vjp(g, y, x_bar):
+    half = g.dtype.type(-0.5)
+    for i in range(g.size):
+        x_bar[i] = half * g[i] * y[i] * y[i] * y[i]

@@ -1,0 +1,396 @@
+"""Other shapes for the same elements: results are views wherever NumPy can make one."""
+
+from typing import Any
+
+import numpy as np
+
+from nbgrad.autograd.buffers import empty
+from nbgrad.autograd.op import op
+from nbgrad.errors import ShapeError
+from nbgrad.ops.broadcast import unbroadcast
+from nbgrad.ops.dims import axes_of, dim_of, ints_of
+
+
+@op
+def reshaped(x, shape):
+    """x in another shape, a view if its layout allows."""
+    try:
+        return x.reshape(shape), (x.shape,)
+    except ValueError:
+        raise ShapeError(
+            f"shape '{list(shape)}' is invalid for input of size {x.size}: a tensor of shape {x.shape} has that many "
+            f"elements, and the product of the new lengths must be the same"
+        ) from None
+
+
+@reshaped.vjp
+def reshaped(residuals, g):
+    return (g.reshape(residuals[0]),)
+
+
+def reshape(x: Any, *shape: Any) -> Any:
+    """The same elements in another shape; one length may be -1, to be computed.
+
+    Parameters
+    ----------
+    x : Tensor
+        Values.
+    *shape : int or tuple of int
+        Lengths.
+
+    Raises
+    ------
+    ShapeError
+        If the number of elements differs.
+
+    Examples
+    --------
+    >>> import nbgrad as nb
+    >>> nb.reshape(nb.arange(4), (2, -1))
+    tensor([[0, 1],
+            [2, 3]])
+    """
+    return reshaped(x, ints_of(shape))
+
+
+def flatten(x: Any, start_dim: int = 0, end_dim: int = -1) -> Any:
+    """Dimensions `start_dim` to `end_dim` made one.
+
+    Examples
+    --------
+    >>> import nbgrad as nb
+    >>> nb.flatten(nb.zeros(2, 3, 4), 1).shape
+    Size([2, 12])
+    """
+    shape = x.data.shape
+    if not shape:
+        return reshaped(x, (1,))
+    start, end = dim_of(start_dim, len(shape)), dim_of(end_dim, len(shape))
+    if start > end:
+        raise ShapeError(f"flatten: start_dim {start_dim} comes after end_dim {end_dim}")
+    n = int(np.prod(shape[start : end + 1]))
+    return reshaped(x, (*shape[:start], n, *shape[end + 1 :]))
+
+
+@op
+def permuted(x, axes):
+    """x with its dimensions in another order, a view."""
+    return x.transpose(axes), (axes,)
+
+
+@permuted.vjp
+def permuted(residuals, g):
+    (axes,) = residuals
+    return (g.transpose(tuple(np.argsort(axes).tolist())),)
+
+
+def permute(x: Any, *dims: Any) -> Any:
+    """Dimensions in another order.
+
+    Examples
+    --------
+    >>> import nbgrad as nb
+    >>> nb.permute(nb.zeros(2, 3, 4), (2, 0, 1)).shape
+    Size([4, 2, 3])
+    """
+    order = ints_of(dims)
+    axes = axes_of(order, x.ndim) if order else ()
+    if len(axes) != x.ndim:
+        raise ShapeError(
+            f"permute(dims): the tensor has {x.ndim} dimensions and {len(order)} are named ({order}); name each once"
+        )
+    return permuted(x, axes)
+
+
+def transpose(x: Any, dim0: int, dim1: int) -> Any:
+    """Two dimensions exchanged.
+
+    Examples
+    --------
+    >>> import nbgrad as nb
+    >>> nb.transpose(nb.zeros(2, 3), 0, 1).shape
+    Size([3, 2])
+    """
+    axes = list(range(x.ndim))
+    a, b = dim_of(dim0, x.ndim), dim_of(dim1, x.ndim)
+    if axes:
+        axes[a], axes[b] = axes[b], axes[a]
+    return permuted(x, tuple(axes))
+
+
+def t(x: Any) -> Any:
+    """The transpose of a matrix; vectors stay as they are.
+
+    Examples
+    --------
+    >>> import nbgrad as nb
+    >>> nb.t(nb.tensor([[1, 2]]))
+    tensor([[1],
+            [2]])
+    """
+    if x.ndim > 2:
+        raise ShapeError(f"t() expects a tensor with <= 2 dimensions, but self is {x.ndim}D")
+    return permuted(x, tuple(range(x.ndim))[::-1])
+
+
+def unsqueeze(x: Any, dim: int) -> Any:
+    """One more dimension, of length 1.
+
+    Examples
+    --------
+    >>> import nbgrad as nb
+    >>> nb.unsqueeze(nb.zeros(3), 0).shape
+    Size([1, 3])
+    """
+    shape = x.data.shape
+    axis = dim_of(dim, len(shape) + 1)
+    return reshaped(x, (*shape[:axis], 1, *shape[axis:]))
+
+
+def squeeze(x: Any, dim: Any = None) -> Any:
+    """Without dimensions of length 1: all, or the named ones.
+
+    Examples
+    --------
+    >>> import nbgrad as nb
+    >>> nb.squeeze(nb.zeros(1, 3, 1)).shape
+    Size([3])
+    """
+    shape = x.data.shape
+    gone = [axis for axis in axes_of(dim, len(shape)) if shape[axis] == 1]
+    return reshaped(x, tuple([n for axis, n in enumerate(shape) if axis not in gone]))
+
+
+@op
+def expanded(x, shape):
+    """x repeated along dimensions of length 1 without a copy: a read-only view."""
+    return np.broadcast_to(x, shape), (x.shape, x.dtype)
+
+
+@expanded.vjp
+def expanded(residuals, g):
+    return (unbroadcast(g, residuals),)
+
+
+def expand(x: Any, *sizes: Any) -> Any:
+    """Dimensions of length 1 repeated, without a copy; -1 keeps a length.
+
+    Examples
+    --------
+    >>> import nbgrad as nb
+    >>> nb.tensor([[1], [2]]).expand(-1, 2)
+    tensor([[1, 1],
+            [2, 2]])
+    """
+    shape, old = list(ints_of(sizes)), x.data.shape
+    lead = len(shape) - len(old)
+    for axis, n in enumerate(shape):
+        before = old[axis - lead] if axis >= lead else 1
+        if n == -1 and axis >= lead:
+            shape[axis] = before
+        elif lead < 0 or n < 0 or before not in (1, n):
+            break
+    else:
+        if lead >= 0:
+            return expanded(x, tuple(shape))
+    raise ShapeError(
+        f"expand: the expanded size {tuple(shape)} must match the existing size {old} in every dimension that is "
+        f"not 1; new dimensions stand in front"
+    )
+
+
+@op(inputs="sequence")
+def joined(tensors, axis):
+    """Tensors one after another along an axis."""
+    shape = list(tensors[0].shape)
+    for part in tensors:
+        here, first = list(part.shape), list(shape)
+        if len(here) == len(first):
+            here[axis] = first[axis] = 0
+        if here != first:
+            raise ShapeError(
+                f"Sizes of tensors must match except in dimension {axis}; got shapes "
+                f"{', '.join(str(part.shape) for part in tensors)}"
+            )
+    shape[axis] = sum(part.shape[axis] for part in tensors)
+    kind = np.result_type(*[part.dtype for part in tensors])
+    y = np.concatenate(tensors, axis, out=empty(tuple(shape), kind))
+    return y, ([part.shape[axis] for part in tensors], [part.dtype for part in tensors], axis)
+
+
+@joined.vjp
+def joined(residuals, g):
+    lengths, kinds, axis = residuals
+    parts = np.split(g, np.cumsum(lengths)[:-1], axis)
+    return tuple([part.astype(kind, copy=False) for part, kind in zip(parts, kinds)])
+
+
+def cat(tensors: Any, dim: int = 0) -> Any:
+    """Tensors one after another along a dimension.
+
+    Parameters
+    ----------
+    tensors : sequence of Tensor
+        Equal shapes, except along `dim`.
+    dim : int
+        Where to join.
+
+    Raises
+    ------
+    ShapeError
+        If the other lengths differ, or there is no tensor.
+
+    Examples
+    --------
+    >>> import nbgrad as nb
+    >>> nb.cat([nb.ones(2), nb.zeros(1)])
+    tensor([1., 1., 0.])
+    """
+    tensors = list(tensors)
+    if not tensors:
+        raise ShapeError("cat(): expected a non-empty list of Tensors")
+    # PyTorch skips empty vectors whatever the shape of the others; lists start as such.
+    whole = [x for x in tensors if x.data.shape != (0,)] or tensors
+    if whole[0].ndim == 0:
+        raise ShapeError("zero-dimensional tensor cannot be concatenated; use stack")
+    return joined(whole, dim_of(dim, whole[0].ndim))
+
+
+concat = concatenate = cat
+
+
+def stack(tensors: Any, dim: int = 0) -> Any:
+    """Tensors of one shape side by side along a new dimension.
+
+    Examples
+    --------
+    >>> import nbgrad as nb
+    >>> nb.stack([nb.zeros(2), nb.ones(2)])
+    tensor([[0., 0.],
+            [1., 1.]])
+    """
+    tensors = list(tensors)
+    if not tensors:
+        raise ShapeError("stack expects a non-empty TensorList")
+    shapes = {x.data.shape for x in tensors}
+    if len(shapes) > 1:
+        raise ShapeError(f"stack expects each tensor to be equal size, but got {sorted(shapes)}")
+    return joined([unsqueeze(x, dim) for x in tensors], dim_of(dim, tensors[0].ndim + 1))
+
+
+@op(many=True)
+def pieces(x, lengths, axis):
+    """x cut along an axis into views of the given lengths."""
+    parts = np.split(x, np.cumsum(lengths)[:-1], axis)
+    return tuple(parts), (lengths, axis, x.shape, x.dtype)
+
+
+@pieces.vjp
+def pieces(residuals, g):
+    lengths, axis, shape, dtype = residuals
+    x_bar = empty(shape, dtype)
+    for part, given in zip(np.split(x_bar, np.cumsum(lengths)[:-1], axis), g):
+        part[...] = 0 if given is None else given
+    return (x_bar,)
+
+
+def split(x: Any, split_size: Any, dim: int = 0) -> tuple:
+    """Pieces of one length (the last may be shorter), or of given lengths, along a dimension.
+
+    Examples
+    --------
+    >>> import nbgrad as nb
+    >>> [p.tolist() for p in nb.split(nb.arange(5), 2)]
+    [[0, 1], [2, 3], [4]]
+    """
+    axis = dim_of(dim, x.ndim)
+    n = x.data.shape[axis]
+    if isinstance(split_size, int):
+        if split_size < 1:
+            raise ShapeError(f"split expects split_size to be positive, got {split_size}")
+        count = max(1, -(-n // split_size))
+        lengths = [split_size] * (count - 1)
+        lengths.append(n - sum(lengths))
+    else:
+        lengths = list(split_size)
+        if sum(lengths) != n:
+            raise ShapeError(
+                f"split_with_sizes expects split_sizes to sum exactly to {n} (the length of dimension {dim}), but got "
+                f"{lengths}"
+            )
+    return pieces(x, lengths, axis)
+
+
+def chunk(x: Any, chunks: int, dim: int = 0) -> tuple:
+    """At most `chunks` pieces of equal length (the last may be shorter) along a dimension.
+
+    Examples
+    --------
+    >>> import nbgrad as nb
+    >>> [p.tolist() for p in nb.chunk(nb.arange(5), 2)]
+    [[0, 1, 2], [3, 4]]
+    """
+    n = x.data.shape[dim_of(dim, x.ndim)]
+    return split(x, max(1, -(-n // chunks)), dim)
+
+
+def unbind(x: Any, dim: int = 0) -> tuple:
+    """All slices along a dimension, without it.
+
+    Examples
+    --------
+    >>> import nbgrad as nb
+    >>> [p.tolist() for p in nb.unbind(nb.eye(2))]
+    [[1.0, 0.0], [0.0, 1.0]]
+    """
+    axis = dim_of(dim, x.ndim)
+    shape = x.data.shape
+    if shape[axis] == 0:
+        return ()
+    rest = (*shape[:axis], *shape[axis + 1 :])
+    return tuple([reshaped(part, rest) for part in split(x, 1, axis)])
+
+
+@op
+def clone(x):
+    """A copy.
+
+    Examples
+    --------
+    >>> import nbgrad as nb
+    >>> x = nb.zeros(2)
+    >>> x.clone().data is x.data
+    False
+    """
+    y = empty(x.shape, x.dtype)
+    np.copyto(y, x)
+    return y, None
+
+
+@clone.vjp
+def clone(residuals, g):
+    return (g,)
+
+
+def contiguous(x: Any) -> Any:
+    """x itself if its elements lie in order, else a copy in which they do."""
+    return x if x.data.flags.c_contiguous else clone(x)
+
+
+@op
+def flip(x, dims):
+    """Dimensions backwards.
+
+    Examples
+    --------
+    >>> import nbgrad as nb
+    >>> nb.flip(nb.arange(3), [0])
+    tensor([2, 1, 0])
+    """
+    axes = axes_of(dims, x.ndim)
+    return np.flip(x, axes), (axes,)
+
+
+@flip.vjp
+def flip(residuals, g):
+    return (np.flip(g, residuals[0]),)
