@@ -38,6 +38,40 @@ class StartupError(NbgradError, RuntimeError):
 class WorkerDied(NbgradError, RuntimeError):
     """A worker process has ended while others still need it; the message names it."""
 
+    rank: int = -1
+    name: str = ""
+    pid: int = 0
+    exitcode: int | None = None  # as multiprocessing's: minus the signal; None if nobody could tell
+
+
+class ProcessException(NbgradError):
+    """A process that `spawn` started has failed: the base of both ways to fail."""
+
+    def __init__(self, message: str, error_index: int, pid: int) -> None:
+        super().__init__(message)
+        self.message, self.error_index, self.error_pid = message, error_index, pid
+
+    def __reduce__(self) -> tuple:
+        return type(self), (self.message, self.error_index, self.error_pid)
+
+
+class ProcessRaisedException(ProcessException):
+    """A function that `spawn` started has raised; the message holds its traceback."""
+
+
+class ProcessExitedException(ProcessException):
+    """A process that `spawn` started was killed, or exited with a code that is not 0."""
+
+    def __init__(
+        self, message: str, error_index: int, pid: int, exit_code: int, signal_name: str | None = None
+    ) -> None:
+        super().__init__(message, error_index, pid)
+        self.exit_code, self.signal_name = exit_code, signal_name
+
+    def __reduce__(self) -> tuple:
+        plain = (self.message, self.error_index, self.error_pid, self.exit_code, self.signal_name)
+        return type(self), plain
+
 
 class WorkerHung(NbgradError, RuntimeError):
     """A worker lives but has made no progress for longer than allowed."""
@@ -56,6 +90,10 @@ class ProtocolError(NbgradError, RuntimeError):
 
 
 # ---------------------------------------------------------------- remote calls
+
+
+class RpcError(NbgradError, RuntimeError):
+    """The RPC layer is used where it can't be: not initialized, twice, or with an unknown worker."""
 
 
 class RemoteError(NbgradError, RuntimeError):

@@ -6,6 +6,7 @@
     +24  touched      mask of workers that took part                                                    atomic ors
     +32  phase        0 running, 1 settling                                                             the finisher
     +40  id           of the pass: caller << 48 | use << 16 | row                                       the caller
+    +48  mode         AUTO or FAST                                                                      the caller
 
 Note [Ledger]
 ~~~~~~~~~~~~~
@@ -24,13 +25,15 @@ from nbgrad.jit import kernel
 from nbgrad.jit.primitive import peek, poke
 from nbgrad.shm.atomics import cas, fetch_add, fetch_or, load, store
 
-OUTSTANDING, UNSERVED, TOUCHED, PHASE, ID = 8, 16, 24, 32, 40
+OUTSTANDING, UNSERVED, TOUCHED, PHASE, ID, MODE = 8, 16, 24, 32, 40, 48
+AUTO, FAST = range(2)
 FREE, RUNNING, DONE, FAILED, DRAINED = range(5)
 
 
-@kernel("nn")
-def open_row(row, pass_id):
+@kernel("nnn")
+def open_row(row, pass_id, mode):
     """Start a pass: RUNNING with the caller's one unit."""
+    poke(row + MODE, mode)
     poke(row + OUTSTANDING, 1)
     poke(row + UNSERVED, 0)
     poke(row + TOUCHED, 0)
@@ -44,6 +47,25 @@ def open_row(row, pass_id):
 def status(row):
     """RUNNING, DONE, FAILED or DRAINED."""
     return load(row) & 255
+
+
+@kernel("nn=n")
+def outcome(row, pass_id):
+    """As `status`, for a worker that knows the pass: 0 (FREE) if the row has gone on to another pass."""
+    state = load(row)
+    return 0 if state >> 16 != (pass_id >> 16) & 0xFFFFFFFF else state & 255
+
+
+@kernel("n=n")
+def mode(row):
+    """AUTO or FAST."""
+    return peek(row + MODE)
+
+
+@kernel("n=n")
+def units(row):
+    """Units outstanding; exact only for whoever knows that none can be added."""
+    return load(row + OUTSTANDING)
 
 
 @kernel("n=n")

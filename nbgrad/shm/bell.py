@@ -22,7 +22,7 @@ from nbgrad.jit import kernel
 from nbgrad.jit.primitive import peek, poke
 from nbgrad.shm.atomics import cas32, exchange32, fence, fetch_add, fetch_add32, fetch_or32, load, load32
 from nbgrad.shm.futex import ALL, wake
-from nbgrad.shm.layout import BELL, BUSY, EPOCH, FRONT, SENDERS, SLEEP, STANDBY, TAKEN
+from nbgrad.shm.layout import BELL, BUSY, EPOCH, FRONT, PAGE, SENDERS, SLEEP, STANDBY, STATE, TAKEN
 from nbgrad.shm.ring import is_unread
 
 
@@ -104,6 +104,15 @@ def relieve(own, worker, ring):
     """Before a sender sleeps: its message still lies with a worker whose front thread runs a request; wake the standby."""
     if load(worker + BUSY) > 0 and is_unread(ring) != 0 and load32(worker + STANDBY + 4) > 0:
         wake_standby(worker)
+
+
+@kernel("nnn=n")
+def all_reached(first_worker, world, state):
+    """1 if STATE of every worker is at least `state`."""
+    for rank in range(world):
+        if load(first_worker + rank * PAGE + STATE) < state:
+            return 0
+    return 1
 
 
 @kernel("n=n")

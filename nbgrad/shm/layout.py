@@ -5,6 +5,7 @@
     rings             world x world
     pass rows         world x PASSES rows      (dist_autograd.ledger)
     context rows      world x CONTEXTS rows    (dist_autograd.context)
+    RRef counts       world x RREFS words      (rpc.rref)
     arenas            world x arena_bytes      (shm.arena), sparse
 
 Words of a worker block, each on its own cache line: who writes, who reads.
@@ -16,7 +17,8 @@ Words of a worker block, each on its own cache line: who writes, who reads.
   EPOCH     futex word of this worker's threads that wait without the role, +4 sleepers, +8 messages
             that wait in this process for a serving thread.  This worker.
   POISON    0, or 1 + what `describe_exit` tells of this worker's end.  The supervisor (and a worker that gives up).
-  STATE     a State.  This worker; the last that leaves resets it.
+  STATE     a State.  This worker; the last that leaves resets it.  +8 its pid, or 0: nobody has taken this rank.
+            +16 EXIT: 0, or 1 + what `describe_exit` tells, of a process that ended in whatever state.  The supervisor.
 """
 
 from dataclasses import dataclass
@@ -27,7 +29,7 @@ PAGE = 4096
 MAX_WORLD = 31  # bits of one doorbell word
 
 # header words
-MAGIC, VERSION, WORLD, RING_CAPACITY, ARENA_BYTES, JOINED, LEFT, GENERATION, FAILED = range(0, 72, 8)
+MAGIC, VERSION, WORLD, RING_CAPACITY, ARENA_BYTES, JOINED, LEFT, GENERATION, FAILED, WATCHED = range(0, 80, 8)
 MAGIC_VALUE = 0x6E62677261640001
 
 # words of a worker block
@@ -35,6 +37,7 @@ BELL, STANDBY, FRONT, BUSY, EPOCH, POISON, STATE = range(0, 7 * 64, 64)
 TAKEN = BELL + 8
 QUEUED = EPOCH + 8
 PID = STATE + 8
+EXIT = STATE + 16
 PROGRESS = 448
 BARRIER = 512
 NAME_SIZE, NAME = 640, 648
@@ -43,10 +46,11 @@ NAME_BYTES = 128
 SLEEP = 1 << 31
 SENDERS = SLEEP - 1
 
-NOT_HERE, READY, LEAVING, GONE = range(4)  # values of STATE
+NOT_HERE, READY, LEAVING, DRAINED, GONE = range(5)  # values of STATE
 
 PASSES, PASS_BYTES = 1024, 128
 CONTEXTS, CONTEXT_BYTES = 65536, 320
+RREFS, RREF_BYTES = 65536, 8
 
 
 @dataclass(frozen=True)
@@ -84,8 +88,15 @@ class Layout:
         return self.contexts + (rank * CONTEXTS + row) * CONTEXT_BYTES
 
     @property
-    def arenas(self) -> int:
+    def rrefs(self) -> int:
         return page(self.contexts + self.world * CONTEXTS * CONTEXT_BYTES)
+
+    def rref_row(self, rank: int, row: int) -> int:
+        return self.rrefs + (rank * RREFS + row) * RREF_BYTES
+
+    @property
+    def arenas(self) -> int:
+        return page(self.rrefs + self.world * RREFS * RREF_BYTES)
 
     def arena(self, rank: int) -> int:
         return self.arenas + rank * self.arena_bytes

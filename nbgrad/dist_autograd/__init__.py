@@ -1,0 +1,31 @@
+"""Distributed autograd: one backward pass over the graphs of many workers; the names of `torch.distributed.autograd`."""
+
+from nbgrad.dist_autograd.api import (
+    _current_context,
+    _get_debug_info,
+    _get_max_id,
+    _is_valid_context,
+    _new_context,
+    _release_context,
+    _retrieve_context,
+    backward,
+    context,
+    get_gradients,
+    is_available,
+)
+from nbgrad.dist_autograd.context import Context as DistAutogradContext
+
+__all__ = [
+    "DistAutogradContext",
+    "_current_context",
+    "_get_debug_info",
+    "_get_max_id",
+    "_is_valid_context",
+    "_new_context",
+    "_release_context",
+    "_retrieve_context",
+    "backward",
+    "context",
+    "get_gradients",
+    "is_available",
+]

@@ -1,0 +1,230 @@
+"""Engine: starts, ends and fails distributed backward passes; the work of one worker in one pass is a Part.
+
+    caller: open row, first contact, seeds ──► GRAD messages between parts ──► unit counter at 0 ──► close row ──► wake caller
+"""
+
+import contextlib
+import time
+from collections import deque
+from typing import Any
+
+from nbgrad.autograd.grad_mode import set_enabled
+from nbgrad.dist_autograd import ledger
+from nbgrad.dist_autograd.context import Contexts, thread
+from nbgrad.dist_autograd.failure import pack_failure, raise_failure
+from nbgrad.dist_autograd.part import Part
+from nbgrad.errors import FastModeError, NbgradError, ProtocolError, RpcTimeout, SharedMemoryFull
+from nbgrad.rpc.message import ASK, DROP_PASS, EXTRA, FAILURE, GRAD, H0, H1, REPORT, SETTLE
+from nbgrad.shm import bell
+from nbgrad.shm.layout import PASSES
+
+
+class Running:
+    """A pass that this worker called; what its thread waits for."""
+
+    def __init__(self, row: int, deadline: float):
+        self.row, self.deadline = row, deadline
+        self.failures: list = []
+        self.reports: list = []
+        self.text = "a distributed backward pass"
+
+    @property
+    def finished(self) -> bool:
+        if ledger.status(self.row) != ledger.RUNNING:
+            return True
+        if self.deadline and time.monotonic() > self.deadline:
+            raise RpcTimeout("the backward pass did not end before its timeout; it is dropped on all workers")
+        return False
+
+
+class Engine:
+    """The passes of one agent."""
+
+    def __init__(self, agent: Any, contexts: Contexts):
+        self.agent, self.contexts = agent, contexts
+        self.free: deque = deque()
+        self.failed_rows: deque = deque()  # (pass id, told): rows whose parts must be dropped before reuse
+        self.uses: dict = {}
+        self.n_rows = 0
+        self.running: dict[int, Running] = {}
+        self.n_passes = 0
+        for kind in (GRAD, ASK, SETTLE):
+            agent.on(kind, self.on_message)
+        agent.on(FAILURE, self.on_failure)
+        agent.on(REPORT, self.on_report)
+        agent.on(DROP_PASS, self.on_drop)
+
+    def address(self, pass_id: int) -> int:
+        session = self.agent.session
+        return session.segment.address + session.layout.pass_row(pass_id >> 48, pass_id & 0xFFFF)
+
+    # ------------------------------------------------------------ the caller
+
+    def backward(self, context: Any, roots: list, retain: bool, mode: int, timeout: float | None) -> None:
+        """Run one pass to its end."""
+        agent = self.agent
+        context.merge_done()
+        pass_id = self.new_id()
+        row = self.address(pass_id)
+        ledger.open_row(row, pass_id, mode)
+        running = self.running[pass_id] = Running(row, time.monotonic() + timeout if timeout else 0.0)
+        part = Part(self, context, pass_id, row)
+        part.retain = retain
+        part.busy = True
+        context.passes[pass_id] = part
+        try:
+            self.seed(part, roots)
+            part()  # what came meanwhile
+            if ledger.status(row) == ledger.RUNNING:
+                agent.wait(running)
+            if ledger.status(row) != ledger.DONE and not running.failures and not running.reports:
+                agent.wait(Record(running))  # it was posted before the state changed
+            self.conclude(part, running)
+        except BaseException as error:
+            if ledger.fail(row, agent.rank):
+                agent.changed()
+            if isinstance(error, NbgradError | KeyboardInterrupt):
+                agent.session.check()  # a death explains more than what followed from it
+            raise
+        finally:
+            del self.running[pass_id]
+            context.merge_done()
+            context.passes.pop(pass_id, None)
+            state = ledger.outcome(row, pass_id)
+            (self.free if state == ledger.DONE else self.failed_rows).append(pass_id)
+
+    def seed(self, part: Part, roots: list) -> None:
+        before = thread.context, set_enabled(False)
+        thread.context = None
+        try:
+            part.start(roots)
+        except Exception as error:
+            self.failed(part, error)
+        finally:
+            thread.context = before[0]
+            set_enabled(before[1])
+            self.give_back(part.row, part.id, part.context.id)
+
+    def conclude(self, part: Part, running: Running) -> None:
+        """The row is no longer RUNNING: return, or raise what went wrong."""
+        if ledger.status(running.row) == ledger.DONE:
+            return
+        if running.failures:
+            raise_failure(running.failures, part.context.id, self.agent.session.names)
+        if running.reports:
+            listed = "\n  ".join(sorted(running.reports))
+            raise FastModeError(
+                f"mode 'fast' assumes that every result of a remote call is used by the roots, and these are not:\n  {listed}\n"
+                f"Use mode='auto' (the default), which finds that out by itself, or keep such calls outside of the context "
+                f"or under no_grad."
+            )
+        raise ProtocolError(f"pass {part.id} ended without a result or an error; sends unserved: {ledger.unserved(running.row)}")
+
+    def new_id(self) -> int:
+        """A fresh pass id with a free row."""
+        self.drop_failed()
+        if self.free:
+            row = self.free.popleft() & 0xFFFF
+        else:
+            row = self.n_rows
+            if row >= PASSES:
+                raise SharedMemoryFull(f"{PASSES} backward passes of this worker are open")
+            self.n_rows += 1
+        use = self.uses[row] = self.uses.get(row, 0) + 1
+        return self.agent.rank << 48 | use << 16 | row
+
+    def drop_failed(self) -> None:
+        """Failed rows: tell their workers to drop them, and reuse them when all have (Note [Ledger] G4)."""
+        for _ in range(len(self.failed_rows)):
+            entry = self.failed_rows.popleft()
+            pass_id, told = entry if type(entry) is tuple else (entry, False)
+            row = self.address(pass_id)
+            if ledger.status(row) != ledger.DRAINED or ledger.units(row) != 0:
+                self.failed_rows.append((pass_id, told))
+            elif told:
+                self.free.append(pass_id)
+            else:
+                mask = ledger.touched(row) & ~(1 << self.agent.rank)
+                for rank in range(self.agent.world):
+                    if mask >> rank & 1:
+                        self.agent.post(rank, row, DROP_PASS, pass_id, -1, 0, 0, 0, 0, (), None)
+                self.failed_rows.append((pass_id, True))
+
+    # ------------------------------------------------------------ every worker
+
+    def on_message(self, message: tuple) -> Any:
+        """A message of a pass: to its part, which is made if this is the first one here."""
+        pass_id, context_id = message[H0], message[H1]
+        context = self.contexts.table.get(context_id) or self.contexts.get(context_id)
+        part = context.passes.get(pass_id) if context is not None else None
+        if part is None:
+            row = self.address(pass_id)
+            if context is None or ledger.outcome(row, pass_id) != ledger.RUNNING:
+                message = None  # its blocks go back first
+                self.give_back(row, pass_id, context_id)
+                return None
+            if context.passes:
+                context.merge_done()
+            part = context.passes[pass_id] = Part(self, context, pass_id, row)
+        return part.submit(message)
+
+    def give_back(self, row: int, pass_id: int, context_id: int) -> None:
+        """A unit back; whoever brings the counter to 0 ends the pass or starts the settle round."""
+        if not ledger.give_back(row, 1):
+            return
+        while True:
+            if ledger.close(row):
+                self.wake(pass_id >> 48)
+                return
+            if ledger.phase(row):  # settled already
+                ledger.fail(row, pass_id >> 48)
+                continue
+            mask = ledger.touched(row)
+            ranks = [rank for rank in range(self.agent.world) if mask >> rank & 1]
+            ledger.settle(row, 0)
+            for rank in ranks:
+                self.agent.post(rank, row, SETTLE, pass_id, context_id, 0, 0, 0, 0, (), None)
+            if not ledger.give_back(row, 1):
+                return
+
+    def wake(self, rank: int) -> None:
+        if rank == self.agent.rank:
+            self.agent.changed()
+        else:
+            bell.knock(self.agent.binding.worker(rank), 1 << self.agent.rank)
+
+    def failed(self, part: Part, error: BaseException) -> None:
+        """A node of this worker raised: the record goes to the caller first, then the pass fails."""
+        record = pack_failure(error, part.node, self.agent)
+        with contextlib.suppress(NbgradError):
+            self.agent.post(part.id >> 48, 0, FAILURE, part.id, part.context.id, 0, 0, 0, 0, (), record)
+        if ledger.fail(part.row, self.agent.rank):
+            self.wake(part.id >> 48)
+
+    def on_failure(self, message: tuple) -> None:
+        running = self.running.get(message[H0])
+        if running is not None:
+            running.failures.append(message[EXTRA])
+
+    def on_report(self, message: tuple) -> None:
+        running = self.running.get(message[H0])
+        if running is not None:
+            running.reports.append(message[EXTRA].decode())
+        self.give_back(self.address(message[H0]), message[H0], message[H1])
+
+    def on_drop(self, message: tuple) -> None:
+        for context in list(self.contexts.table.values()):
+            context.passes.pop(message[H0], None)
+        self.give_back(self.address(message[H0]), message[H0], message[H1])
+
+
+class Record:
+    """Waits for the record of a failure that the row already tells of."""
+
+    def __init__(self, running: Running):
+        self.running = running
+        self.end = time.monotonic() + 1.0
+
+    @property
+    def finished(self) -> bool:
+        return bool(self.running.failures) or time.monotonic() > self.end

@@ -1,0 +1,292 @@
+"""Part: what one worker does in one distributed backward pass (PROTOCOLS.md 5).
+
+Note [Part]
+~~~~~~~~~~~
+Counts live in the pass's own table, never in nodes (! two contexts meet on one parameter).  An entry of the table is
+[edges from seen nodes that have not delivered, sum so far]; the sum is an array, or a list of them for a node of several
+outputs.  K is the snapshot of the context's sends at first contact; sends made later are not part of this pass.
+A part is an actor: messages are queued, and one thread at a time handles them.
+P1 (order)     a node runs when all its seen users have delivered, something or "absent".
+P2 (absent)    a node all of whose inputs are absent runs no VJP and no hook, frees nothing, and delivers absent.
+P3 (owned)     the table adds in place only into sums that it made itself (`owned`), and never after they were posted.
+"""
+
+import threading
+from collections import deque
+from typing import Any
+
+import numpy as np
+
+from nbgrad.autograd.grad_buffer import add_into, added
+from nbgrad.autograd.hooks import run_leaf, run_pre
+from nbgrad.autograd.tensor import Tensor
+from nbgrad.autograd.grad_mode import set_enabled
+from nbgrad.dist_autograd import ledger
+from nbgrad.dist_autograd.context import thread
+from nbgrad.dist_autograd.send_recv import RecvRpcBackward
+from nbgrad.errors import ProtocolError
+from nbgrad.rpc.message import ARRAYS, ASK, GRAD, H2, H3, H4, KIND, REPORT, SETTLE, SOURCE
+
+RETAIN, ABSENT = 1, 2  # flags in h3 of a GRAD
+
+
+class Part:
+    """This worker's part of one pass; calling it handles the queued messages."""
+
+    is_user_code = False
+
+    def __init__(self, engine: Any, context: Any, pass_id: int, row: int):
+        self.engine, self.context, self.id, self.row = engine, context, pass_id, row
+        self.agent = engine.agent
+        self.fast = ledger.mode(row) == ledger.FAST
+        self.queue: deque = deque()
+        self.busy = False
+        self.lock = threading.Lock()
+        self.contacted = self.asked = False
+        self.retain = False
+        self.table: dict = {}  # node or leaf -> [count, sum]
+        self.owned: set = set()  # targets, or (target, idx), whose sum is ours to add into
+        self.seen: set = set()
+        self.snapshot: dict = {}  # K: message id -> SendRpcBackward
+        self.served: set = set()
+        self.leaves: dict = {}  # leaf -> its sum in this pass
+        self.node: Any = None  # that runs now, for error messages
+
+    def outcome(self) -> int:
+        """RUNNING, DONE, or the pass has failed: what becomes of `leaves`."""
+        state = ledger.outcome(self.row, self.id)
+        return ledger.DONE if state == ledger.FREE else state  # failed rows are not reused before they are dropped here
+
+    # ------------------------------------------------------------ actor
+
+    def submit(self, message: tuple) -> Any:
+        """Queue a message; work to run if nobody is at it."""
+        with self.lock:
+            self.queue.append(message)
+            if self.busy:
+                return None
+            self.busy = True
+        return self
+
+    def __call__(self) -> None:
+        before = thread.context, set_enabled(False)  # nodes run outside any context, and record nothing
+        thread.context = None
+        try:
+            while True:
+                with self.lock:
+                    if not self.queue:
+                        self.busy = False
+                        return
+                    message = self.queue.popleft()
+                self.handle(message)
+        finally:
+            thread.context = before[0]
+            set_enabled(before[1])
+
+    def handle(self, message: tuple) -> None:
+        """One message, and its unit back."""
+        try:
+            if ledger.status(self.row) == ledger.RUNNING:
+                kind = message[KIND]
+                self.contact(())
+                if kind == GRAD:
+                    self.on_grad(message)
+                elif kind == ASK:
+                    self.on_ask(message)
+                elif kind == SETTLE:
+                    self.ask()
+        except BaseException as error:
+            self.engine.failed(self, error)
+            if not isinstance(error, Exception):
+                raise
+        finally:
+            message = None  # blocks of a dropped message go back before its unit
+            self.engine.give_back(self.row, self.id, self.context.id)
+
+    # ------------------------------------------------------------ counting
+
+    def contact(self, roots: tuple) -> None:
+        """First contact: snapshot of the sends, and one walk that counts edges."""
+        if self.contacted:
+            return
+        self.contacted = True
+        snapshot = self.snapshot = dict(self.context.sends)
+        self.walk([*roots, *snapshot.values()])
+        ledger.count_sends(self.row, len(snapshot), 1 << self.agent.rank)
+        if ledger.phase(self.row):
+            self.ask()
+
+    def walk(self, stack: list) -> None:
+        table, seen = self.table, self.seen
+        for start in stack:
+            seen.add(start)
+            if start not in table and start.n_outputs != 1:
+                table[start] = [0, [None] * start.n_outputs]
+        while stack:
+            for edge in stack.pop().edges:
+                if edge is None:
+                    continue
+                target = edge[0]
+                entry = table.get(target)
+                if entry is not None:
+                    entry[0] += 1
+                elif isinstance(target, Tensor):
+                    table[target] = [1, None]
+                    continue
+                else:
+                    n = target.n_outputs
+                    table[target] = [1, None if n == 1 else [None] * n]
+                if target not in seen and not isinstance(target, Tensor):
+                    seen.add(target)
+                    stack.append(target)
+
+    # ------------------------------------------------------------ messages
+
+    def start(self, roots: list) -> None:
+        """The caller's own message: seeds at the roots (one listed twice counts twice)."""
+        nodes = [root.node for root in roots]
+        self.contact(tuple(dict.fromkeys(nodes)))
+        table, ready = self.table, []
+        for node in nodes:
+            table.setdefault(node, [0, None if node.n_outputs == 1 else [None] * node.n_outputs])[0] += 1
+        for root in roots:
+            self.deliver((root.node, root.idx), np.ones_like(root.data), ready)
+        self.drain(ready)
+
+    def on_grad(self, message: tuple) -> None:
+        """The gradient of one of our sends, or the word that there is none."""
+        message_id, flags, arrays = message[H2], message[H3], message[ARRAYS]
+        send = self.snapshot.get(message_id)
+        if send is None:  # sent after the snapshot: not part of this pass
+            if flags & ABSENT:
+                return
+            raise ProtocolError(f"a gradient came for message {message_id}, which this pass has not counted")
+        if flags & ABSENT and self.fast and ledger.phase(self.row):
+            self.report(send)
+            return
+        if message_id in self.served:
+            raise ProtocolError(f"message {message_id} got its gradient twice in pass {self.id}")
+        self.served.add(message_id)
+        ledger.serve(self.row, 1)
+        self.retain = bool(flags & RETAIN)
+        mask, ready, k = message[H4], [], 0
+        for edge in send.edges:
+            if mask & 1:
+                self.deliver(edge, arrays[k], ready)
+                k += 1
+            else:
+                self.deliver(edge, None, ready)
+            mask >>= 1
+        message = arrays = None
+        self.drain(ready)
+
+    def ask(self) -> None:
+        """Once: whoever holds the other end of an unserved send is asked whether it will be served."""
+        if self.asked:
+            return
+        self.asked = True
+        for message_id, send in self.snapshot.items():
+            if message_id not in self.served:
+                self.post(send.target, ASK, message_id, 0, 0, ())
+
+    def on_ask(self, message: tuple) -> None:
+        """If the recv is not part of this pass, its send gets nothing: say so."""
+        recv = self.context.recvs.get(message[H2])
+        if recv is None or recv not in self.seen:
+            self.post(message[SOURCE], GRAD, message[H2], ABSENT, 0, ())
+
+    def report(self, send: Any) -> None:
+        """Mode "fast": tell the caller which result is unused."""
+        what = getattr(send.site, "__qualname__", None) or str(send.site)
+        names = self.agent.session.names
+        text = f"{what}, sent from {names[self.agent.rank]!r} to {names[send.target]!r}"
+        self.agent.post(
+            self.id >> 48, self.row, REPORT, self.id, self.context.id, 0, 0, 0, 0, (), text.encode()
+        )
+
+    def post(self, target: int, kind: int, message_id: int, flags: int, mask: int, arrays: tuple) -> None:
+        self.agent.post(target, self.row, kind, self.id, self.context.id, message_id, flags, mask, 0, arrays, None)
+
+    # ------------------------------------------------------------ running nodes
+
+    def deliver(self, edge: tuple, g: Any, ready: list) -> None:
+        """One user of the target has delivered `g`, or None: absent."""
+        target, idx = edge
+        entry = self.table[target]
+        if g is not None:
+            total = entry[1]
+            if total is None:
+                entry[1] = g
+            elif type(total) is list:
+                part = total[idx]
+                if part is None:
+                    total[idx] = g
+                elif (target, idx) in self.owned:
+                    add_into(g, part)
+                else:
+                    total[idx] = added(part, g)
+                    self.owned.add((target, idx))
+            elif target in self.owned:
+                add_into(g, total)
+            else:
+                entry[1] = added(total, g)
+                self.owned.add(target)
+        entry[0] -= 1
+        if not entry[0]:
+            ready.append(target)
+
+    def drain(self, ready: list) -> None:
+        """Run nodes until none is ready; look at the pass's state before each."""
+        table, row, deliver = self.table, self.row, self.deliver
+        while ready:
+            node = ready.pop()
+            entry = table[node]
+            g, entry[1] = entry[1], None
+            if isinstance(node, Tensor):
+                if g is not None:
+                    self.leaves[node] = run_leaf(node, g) if node.hooks else g
+                    if self.leaves[node] is not g:
+                        self.owned.discard(node)
+                continue
+            many = type(g) is list
+            if many:
+                absent = not any(part is not None for part in g)
+                entry[1] = [None] * node.n_outputs
+            else:
+                absent = g is None
+            if type(node) is RecvRpcBackward:
+                self.post_gradient(node, g if many else [g], absent)
+                continue
+            if absent:
+                for edge in node.edges:
+                    if edge is not None:
+                        deliver(edge, None, ready)
+                continue
+            if ledger.status(row) != ledger.RUNNING:
+                return
+            self.node = node
+            if node.hooks is not None:
+                g = run_pre(node, g)
+            cotangents = node.vjp(node.residuals, g)
+            if not self.retain and node.residuals is not None:
+                node.release()
+            g = entry = None
+            for edge, cotangent in zip(node.edges, cotangents):
+                if edge is not None:
+                    deliver(edge, cotangent, ready)
+            cotangents = cotangent = None
+
+    def post_gradient(self, node: RecvRpcBackward, g: list, absent: bool) -> None:
+        """A recv function has all of its gradients: they go to its send."""
+        if absent:
+            self.post(node.source, GRAD, node.message_id, ABSENT, 0, ())
+            return
+        mask, arrays, bit = 0, [], 1
+        for slot, part in enumerate(g):
+            if part is None and self.fast:
+                part = np.zeros(*node.like[slot])  # the original's explicit zeros
+            if part is not None:
+                mask |= bit
+                arrays.append(part)
+            bit <<= 1
+        self.post(node.source, GRAD, node.message_id, RETAIN if self.retain else 0, mask, tuple(arrays))

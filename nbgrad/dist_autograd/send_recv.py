@@ -1,0 +1,51 @@
+"""Send and recv functions: the two ends of a message in the graph.
+
+    sender   tensors ◄──edges── SendRpcBackward        RecvRpcBackward ◄──grad_fn── tensors   receiver
+                                       ▲                      │
+                                       └──── GRAD message ◄───┘        in the backward pass
+"""
+
+from typing import Any
+
+from nbgrad.autograd.node import Node, next_seq
+from nbgrad.errors import GraphError
+
+
+class SendRpcBackward(Node):
+    """The sender's end: its edges lead to the distinct tensors of the message that require grad, in order."""
+
+    __slots__ = ("message_id", "site", "target")
+
+    def __init__(self, edges: tuple, message_id: int, target: int, site: Any):
+        self.vjp, self.residuals, self.edges, self.name = run_send, None, edges, "send_rpc"
+        self.n_outputs, self.seq, self.hooks = len(edges), next_seq(), None
+        self.message_id, self.target, self.site = message_id, target, site
+
+    def __repr__(self) -> str:
+        return "<SendRpcBackward>"
+
+
+class RecvRpcBackward(Node):
+    """The receiver's end: the `grad_fn` of all grad-requiring tensors of one message."""
+
+    __slots__ = ("like", "message_id", "source")
+
+    def __init__(self, message_id: int, source: int, like: list):
+        self.vjp, self.residuals, self.edges, self.name = run_recv, None, (), "recv_rpc"
+        self.n_outputs, self.seq, self.hooks = len(like), next_seq(), None
+        self.message_id, self.source = message_id, source
+        self.like = like  # (shape, dtype) per slot, for the zeros of mode "fast"
+
+    def __repr__(self) -> str:
+        return "<RecvRpcBackward>"
+
+
+def run_send(residuals: Any, g: Any) -> tuple:
+    return tuple(g) if type(g) is list else (g,)
+
+
+def run_recv(residuals: Any, g: Any) -> tuple:
+    raise GraphError(
+        "this result depends on a tensor that came from another worker, so loss.backward() can't follow its graph: "
+        "call nbgrad.dist_autograd.backward(context_id, [loss]) inside the context in which the call was made"
+    )

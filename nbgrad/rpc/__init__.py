@@ -1,0 +1,40 @@
+"""Remote procedure calls between the workers of one machine, with the names of `torch.distributed.rpc`."""
+
+from nbgrad.rpc import functions
+from nbgrad.rpc.api import (
+    _is_current_rpc_agent_set,
+    _set_rpc_timeout,
+    get_rpc_timeout,
+    get_worker_info,
+    init_rpc,
+    remote,
+    rpc_async,
+    rpc_sync,
+    shutdown,
+)
+from nbgrad.rpc.future import Future
+from nbgrad.rpc.options import BackendType, RpcBackendOptions, TensorPipeRpcBackendOptions
+from nbgrad.rpc.rref import RRef
+from nbgrad.rpc.workers import WorkerInfo
+
+PyRRef = RRef
+
+__all__ = [
+    "BackendType",
+    "Future",
+    "PyRRef",
+    "RRef",
+    "RpcBackendOptions",
+    "TensorPipeRpcBackendOptions",
+    "WorkerInfo",
+    "_is_current_rpc_agent_set",
+    "_set_rpc_timeout",
+    "functions",
+    "get_rpc_timeout",
+    "get_worker_info",
+    "init_rpc",
+    "remote",
+    "rpc_async",
+    "rpc_sync",
+    "shutdown",
+]

@@ -1,0 +1,301 @@
+"""Agent: the messages of one worker. Who posts, who pops, who waits, who runs requests.
+
+Note [Role]
+~~~~~~~~~~~
+The *role* is the right to pop messages: a process-private try-lock, held while polling or sleeping on the doorbell and
+while finishing futures, never while running requests or nodes.  A waiting thread loops: what I wait for is there: return;
+I get the role: pop and handle; else sleep on the epoch, with the value read before these checks.
+Handlers return None, or work to be run without the role.  A request popped by a thread that waits inside user code goes
+to the serving threads (! run there, its own wake-up may be what that code waits for).
+W1 (all handled)  leaving the role puts taken bits back and bumps the epoch; leaving the front wakes the standby
+                  if bits are set; a sender that finds the front busy or empty wakes the standby itself.  One serving thread
+                  is always idle or being started (serving.py).
+W2 (not lost)     the epoch is read before the checks, and changed after whatever they look at.
+W3 (noticed)      each slice ends with a look at poison words, deadlines and signals; slices are 5 ms, 200 ms when idle.
+"""
+
+import threading
+import time
+from collections import deque
+from typing import Any
+
+import numpy as np
+
+from nbgrad.errors import MessageTooLarge, NbgradError
+from nbgrad.rpc import codec, transfer
+from nbgrad.rpc.future import Future, agents
+from nbgrad.rpc.message import ARRAYS, CHUNK, EXTRA, KIND, SOURCE
+from nbgrad.rpc.serving import Serving
+from nbgrad.shm import arena, bell, words
+from nbgrad.shm.binding import Binding, block_of
+from nbgrad.shm.layout import BUSY as BUSY_WORD
+from nbgrad.shm.layout import EPOCH
+from nbgrad.shm.wire import BUSY, FULL, OUTSTANDING, SENT, TOO_LARGE, UNREADABLE
+
+STAGE_BYTES = 1 << 12
+
+
+class Joint:
+    """What `dist_autograd` adds to messages; this one adds nothing."""
+
+    def outgoing(self, tensors: Any, target: int, what: Any) -> tuple:
+        return (), -1, 0, 0
+
+    def received(self, context_id: int) -> None:
+        pass
+
+    def incoming(self, source: int, context_id: int, message_id: int, mask: int, arrays: tuple) -> list:
+        return list(arrays)
+
+    def enter(self, context_id: int, mask: int) -> Any:
+        return None
+
+    def leave(self, previous: Any) -> None:
+        pass
+
+
+class Agent:
+    """One worker's end of all rings."""
+
+    def __init__(self, session: Any):
+        self.session = session
+        self.rank, self.world = session.rank, session.world
+        self.binding = Binding(session.segment, session.layout, session.rank)
+        self.own = self.binding.own
+        self.native_post, self.take = self.binding.post, self.binding.take
+        self.wait_bell, self.wait_epoch = self.binding.wait_bell, self.binding.wait_epoch
+        self.epoch_word = self.own + EPOCH
+        self.everybody = ((1 << self.world) - 1) & ~(1 << self.rank)
+        self.role = threading.Lock()
+        self.backlog: deque = deque()  # messages popped by a sender that found a ring full
+        self.handlers: dict = {}
+        self.joint: Any = Joint()
+        self.futures: dict = {}  # call id -> future of a call under way
+        self.n_calls = 0
+        self.closing = False
+        self.last_message = time.monotonic()
+        self.transfers = transfer.Transfers()
+        self.handlers[CHUNK] = self.transfers.add
+        self.serving = Serving(self)
+        agents.append(self)
+
+    def start(self) -> None:
+        self.serving.start()
+
+    def on(self, kind: int, handler: Any) -> None:
+        """Call `handler(message)` for messages of a kind, with the role held; it may return work to run without it."""
+        self.handlers[kind] = handler
+
+    # ------------------------------------------------------------ posting
+
+    def post(
+        self, target: int, row: int, kind: int, h0: int, h1: int, h2: int, h3: int, h4: int, h5: int,
+        arrays: tuple, extra: bytes | None,
+    ) -> None:  # fmt: skip
+        """Send one message; `row` is the pass that counts it, or 0.
+
+        Raises
+        ------
+        WorkerDied
+            If the target, or another worker of a group that stops on a death, has ended.
+        RpcEncodeError
+            If an array can't travel.
+        """
+        if target == self.rank:
+            self.post_to_self(row, (target, kind, h0, h1, h2, h3, h4, h5, arrays, extra))
+            return
+        while True:
+            status = self.native_post(target, row, kind, h0, h1, h2, h3, h4, h5, arrays, extra)
+            if status == SENT:
+                return
+            if status == FULL:
+                self.drain()
+            elif status == BUSY:
+                time.sleep(0)  # another thread of this process is inside an in-place update; let it finish
+            elif status == UNREADABLE:
+                arrays = tuple([codec.plain(a, "an array") for a in arrays])
+            elif status == TOO_LARGE:
+                arrays, extra, kind = self.shrink(target, kind, arrays, extra)
+
+    def shrink(self, target: int, kind: int, arrays: tuple, extra: bytes | None) -> tuple:
+        """Make a message fit: arrays into the arena, the rest ahead in chunks."""
+        staged = tuple([self.stage(a) for a in arrays])
+        inline = sum(a.nbytes for a in staged if not block_of(a))
+        limit = self.session.layout.ring_capacity // 8
+        if inline + len(extra or b"") + 200 * len(arrays) <= limit * 3:
+            return staged, extra, kind
+        if kind >> 8:
+            raise MessageTooLarge(f"a message with {len(arrays)} arrays does not fit into a ring: send fewer at a time")
+        number, pieces = self.transfers.split(staged, extra, limit)
+        for piece in pieces:
+            self.post(target, 0, CHUNK, number, 0, 0, 0, 0, 0, (), piece)
+        return (), None, kind | number << 8
+
+    def stage(self, array: np.ndarray) -> np.ndarray:
+        """A copy in the arena that the receiver gets for itself; the array itself where the arena is full."""
+        if array.nbytes < STAGE_BYTES or block_of(array):
+            return array
+        copy = self.binding.empty(array.shape, array.dtype)
+        if copy is None:
+            return array
+        np.copyto(copy, array)
+        arena.set_pinned(block_of(copy), arena.GIVEN)
+        self.serving.count_copied(array.nbytes)
+        return copy
+
+    def post_to_self(self, row: int, message: tuple) -> None:
+        arrays = tuple([np.array(a) for a in message[ARRAYS]])
+        if row:
+            words.fetch_add(row + OUTSTANDING, 1)
+        work = self.handle(message[:ARRAYS] + (arrays, message[EXTRA]))
+        if work is not None:
+            self.serving.submit(work)
+
+    def drain(self) -> None:
+        """A ring is full: pop what has come here, run nothing, so that two full rings can't wait for each other."""
+        if self.role.acquire(False):
+            try:
+                message = self.take(self.everybody)
+                if message is None:
+                    self.wait_bell(100_000)
+                while message is not None:
+                    self.backlog.append(message)
+                    message = self.take(0)
+            finally:
+                self.leave_role()
+            if self.backlog:
+                self.serving.wake()
+        else:
+            self.wait_epoch(words.load(self.epoch_word) & 0xFFFFFFFF, 100_000)
+        self.session.check()
+
+    # ------------------------------------------------------------ popping
+
+    def next_message(self, mask: int) -> Any:
+        """The next message, or None; the caller holds the role."""
+        if self.backlog:
+            return self.backlog.popleft()
+        return self.take(mask)
+
+    def handle(self, message: tuple) -> Any:
+        """Run the handler of a message: None, or work to be run without the role."""
+        kind = message[KIND]
+        if kind > 255:
+            arrays, extra = self.transfers.finish(message[SOURCE], kind >> 8)
+            kind &= 255
+            message = (message[SOURCE], kind, *message[2:ARRAYS], arrays, extra)
+        return self.handlers[kind](message)
+
+    def leave_role(self) -> None:
+        bell.put_back(self.own)
+        self.role.release()
+        bell.bump_epoch(self.own)
+
+    def changed(self) -> None:
+        """Something that a thread may wait for has changed: all waiting threads look again."""
+        bell.bump_epoch(self.own)
+        if self.role.locked():  # its holder may sleep on the bell: a bit of our own wakes it
+            bell.knock(self.own, 1 << self.rank)
+
+    # ------------------------------------------------------------ waiting
+
+    def wait(self, future: Any, serving: bool = False) -> None:
+        """Handle messages until `future.finished`.  `serving`: this thread may run requests itself.
+
+        Raises
+        ------
+        WorkerDied
+            If a worker has ended, and the future is not finished.
+        """
+        own, role = self.own, self.role
+        if not serving:
+            self.serving.entered_wait()
+        bell.enter(own)
+        try:
+            while not future.finished:
+                if role.acquire(False):
+                    work = None
+                    try:
+                        work = self.pop_until(future)
+                    finally:
+                        self.leave_role()
+                    if work is not None:
+                        self.run(work, serving)
+                else:
+                    seen = words.load(self.epoch_word) & 0xFFFFFFFF
+                    if not future.finished and not self.wait_epoch(seen, self.serving.slice()):
+                        self.look(future)
+        finally:
+            bell.leave(own)
+            if not serving:
+                self.serving.left_wait()
+
+    def pop_until(self, future: Any) -> Any:
+        """Pop and handle messages until the future is finished or there is work; the caller holds the role."""
+        mask = 0
+        while not future.finished:
+            message = self.next_message(mask)
+            if message is not None:
+                mask = 0
+                work = self.handle(message)
+                if work is not None:
+                    return work
+            elif self.wait_bell(self.serving.slice()):
+                if mask == 0:  # the bit was not for a ring: something in shared memory has changed
+                    bell.bump_epoch(self.own)
+                mask = 0
+                self.last_message = time.monotonic()
+            else:
+                self.look(future)
+                mask = self.everybody  # the doorbell is a hint
+        return None
+
+    def run(self, work: Any, serving: bool) -> None:
+        """Run what a handler gave back, here if this thread may, else on a serving thread."""
+        if work.is_user_code and not serving:
+            self.serving.submit(work)
+            return
+        words.fetch_add(self.own + BUSY_WORD, 1)
+        try:
+            work()
+        finally:
+            words.fetch_add(self.own + BUSY_WORD, -1)
+
+    def look(self, future: Any) -> None:
+        """At the end of a slice: deaths, deadlines."""
+        self.serving.check_deadlines()
+        if not self.closing and not future.finished:
+            try:
+                self.session.check()
+            except NbgradError as error:
+                self.fail_all(error)
+                raise
+
+    def fail_all(self, error: BaseException) -> None:
+        """A worker has ended: every call under way fails with that."""
+        for future in list(self.futures.values()):
+            if not future.finished:
+                future.finish(None, error)
+        self.futures.clear()
+
+    # ------------------------------------------------------------ calls under way
+
+    def new_call(self, future: Future) -> int:
+        self.n_calls = call = self.n_calls + 1
+        self.futures[call] = future
+        return call
+
+    def set_deadline(self, future: Future, seconds: float) -> None:
+        future.timeout = seconds
+        future.deadline = deadline = time.monotonic() + seconds
+        if deadline < self.serving.next_deadline:
+            self.serving.next_deadline = deadline
+
+    def stop(self) -> None:
+        """End the serving threads; the agent is of no use afterwards."""
+        self.closing = True
+        self.serving.stop()
+        if agents and agents[-1] is self:
+            agents.pop()
+
+

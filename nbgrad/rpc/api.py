@@ -1,0 +1,263 @@
+"""The RPC interface: PyTorch's names, order of arguments and meaning.
+
+    rpc.init_rpc("worker0", rank=0, world_size=2)
+    y = rpc.rpc_sync("worker1", function, args=(x,))
+    rpc.shutdown()
+"""
+
+import atexit
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from nbgrad import group
+from nbgrad.errors import RpcError, RpcTimeout
+from nbgrad.rpc import rref as rrefs
+from nbgrad.rpc import state
+from nbgrad.rpc.agent import Agent
+from nbgrad.rpc.calls import Calls
+from nbgrad.rpc.future import Future
+from nbgrad.rpc.options import TensorPipeRpcBackendOptions
+from nbgrad.rpc.rref import RRef, RRefs
+from nbgrad.rpc.state import State
+from nbgrad.rpc.workers import WorkerInfo, Workers
+from nbgrad.shm import bell, words
+from nbgrad.shm.layout import DRAINED, LEAVING, STATE
+
+UNSET = -1.0
+SWITCH_INTERVAL_S = 0.0005  # a busy main thread keeps a message waiting for this long, not for 5 ms (FACTS.md)
+START_S = 30.0
+on_start: list = []  # functions of an agent: what is attached when a group has formed
+
+
+def init_rpc(
+    name: str,
+    backend: Any = None,
+    rank: int = -1,
+    world_size: int | None = None,
+    rpc_backend_options: Any = None,
+) -> None:
+    """Join the group of workers under `name`; returns when all have joined.
+
+    Parameters
+    ----------
+    name : str
+        Unique in the group: letters, digits, `_`, `:`, `-`, at most 127.
+    backend : object, optional
+        Accepted for PyTorch's sake: there is one, shared memory.
+    rank, world_size : int, optional
+        Default: the environment's RANK and WORLD_SIZE.
+    rpc_backend_options : TensorPipeRpcBackendOptions, optional
+        `rpc_timeout` in seconds and `init_method`, which only names the group.
+
+    Raises
+    ------
+    RpcError
+        If this process is in a group already.
+    StartupError
+        If a name is taken or a rank does not come within 30 s.
+    """
+    if State.agent is not None:
+        raise RpcError("RPC is already initialized: call shutdown() first")
+    options = rpc_backend_options or TensorPipeRpcBackendOptions()
+    if not isinstance(options, TensorPipeRpcBackendOptions):
+        raise TypeError(f"rpc_backend_options must be TensorPipeRpcBackendOptions, got {type(options).__name__}")
+    rank, world_size = place(rank, world_size)
+    session = group.join(name, rank, world_size, START_S, options.init_method)
+    State.timeout_s = options.rpc_timeout
+    agent: Any = Agent(session)
+    agent.workers = Workers(session.names, rank)
+    agent.calls = Calls(agent)
+    agent.rrefs = RRefs(agent)
+    agent.switch_interval = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    for attach in on_start:
+        attach(agent)
+    State.agent = agent
+    agent.start()
+    atexit.register(end_at_exit)
+
+
+def place(rank: int, world_size: int | None) -> tuple[int, int]:
+    """Rank and world size, from the environment where they are not given."""
+    if rank is None or rank < 0:
+        if "RANK" not in os.environ:
+            raise ValueError("init_rpc needs rank= (or RANK in the environment): which worker of the group is this?")
+        rank = int(os.environ["RANK"])
+    if world_size is None:
+        if "WORLD_SIZE" not in os.environ:
+            raise ValueError(
+                "init_rpc needs world_size= (or WORLD_SIZE in the environment): groups that workers join and leave at will "
+                "are not supported"
+            )
+        world_size = int(os.environ["WORLD_SIZE"])
+    return rank, world_size
+
+
+def rpc_sync(to: Any, func: Callable, args: Any = None, kwargs: dict | None = None, timeout: float = UNSET) -> Any:
+    """Call `func(*args, **kwargs)` on worker `to`, and wait for its value.
+
+    Parameters
+    ----------
+    to : str, int or WorkerInfo
+        The worker.
+    func : callable
+        A function, class or method that `to` can import by its name.
+    args, kwargs : optional
+        Its arguments; tensors and arrays arrive as copies.
+    timeout : float, optional
+        Seconds; 0 waits for ever, default is the agent's (60).
+
+    Raises
+    ------
+    Exception
+        What the function raised, with the remote traceback as its cause.
+    RpcTimeout, WorkerDied, RpcEncodeError
+        If there is no answer in time, a worker ends, or an argument can't travel.
+    """
+    return state.send(to, func, args, kwargs, timeout).wait()
+
+
+def rpc_async(to: Any, func: Callable, args: Any = None, kwargs: dict | None = None, timeout: float = UNSET) -> Future:
+    """Call `func(*args, **kwargs)` on worker `to`; a future of its value."""
+    return state.send(to, func, args, kwargs, timeout)
+
+
+def remote(to: Any, func: Callable, args: Any = None, kwargs: dict | None = None, timeout: float = UNSET) -> RRef:
+    """Call `func(*args, **kwargs)` on worker `to`, where the value stays; a reference to it, at once.
+
+    An error in `func` is raised when the reference is used.
+    """
+    agent = state.agent()
+    owner = agent.workers.rank(to)
+    if not callable(func):
+        raise TypeError(f"function should be callable, and {func!r} is not.")
+    rref_id = agent.rrefs.new_id()
+    creation = state.send(owner, rrefs.create, (rref_id, func, tuple(args or ()), kwargs), None, timeout)
+    if owner == agent.rank:
+        creation = None
+    return RRef.of(agent.rrefs, rref_id, owner, creation)
+
+
+state.Remote.function = remote
+
+
+def get_worker_info(worker_name: str | None = None) -> WorkerInfo:
+    """The worker of that name; this one if None."""
+    workers = state.agent().workers
+    return workers.infos[workers.own if worker_name is None else workers.rank(worker_name)]
+
+
+def get_rpc_timeout() -> float:
+    """Seconds that calls may take by default."""
+    state.agent()
+    return State.timeout_s
+
+
+def _set_rpc_timeout(seconds: float) -> None:
+    state.agent()
+    State.timeout_s = float(seconds)
+
+
+def _is_current_rpc_agent_set() -> bool:
+    return State.agent is not None
+
+
+class AllReached:
+    """Finished when every worker's STATE is at least `least`."""
+
+    def __init__(self, agent: Any, least: int):
+        self.first = agent.session.segment.address + agent.session.layout.worker(0)
+        self.world, self.least = agent.world, least
+
+    @property
+    def finished(self) -> bool:
+        return bool(bell.all_reached(self.first, self.world, self.least))
+
+
+class Quiet:
+    """Finished when no call of this worker is under way and it runs no request."""
+
+    def __init__(self, agent: Any):
+        self.agent = agent
+
+    @property
+    def finished(self) -> bool:
+        return not self.agent.futures and not self.agent.serving.queue
+
+
+def reach(agent: Any, value: int) -> None:
+    """Set this worker's STATE and tell the others."""
+    words.store(agent.own + STATE, value)
+    for rank in range(agent.world):
+        if rank != agent.rank:
+            bell.knock(agent.binding.worker(rank), 1 << agent.rank)
+
+
+def shutdown(graceful: bool = True, timeout: float = 0) -> None:
+    """Leave the group: serve until every worker has come here and nothing is under way, then stop.
+
+    Parameters
+    ----------
+    graceful : bool
+        Wait for the others; else stop at once.
+    timeout : float
+        Seconds to wait; 0 for ever.
+
+    Raises
+    ------
+    WorkerDied
+        If a worker has ended; this one has left the group all the same.
+    RpcTimeout
+        If the others did not come in time; likewise.
+    """
+    agent = state.agent()
+    atexit.unregister(end_at_exit)
+    try:
+        if graceful:
+            agent.rrefs.collect()
+            end = time.monotonic() + timeout if timeout else None
+            for condition, reached in ((Quiet(agent), LEAVING), (AllReached(agent, LEAVING), None),
+                                       (Quiet(agent), DRAINED), (AllReached(agent, DRAINED), None)):  # fmt: skip
+                agent.wait(Until(condition, end, agent), serving=True)
+                if reached is not None:
+                    reach(agent, reached)
+    finally:
+        State.agent = None
+        agent.stop()
+        sys.setswitchinterval(agent.switch_interval)
+        agent.session.leave()
+
+
+class Until:
+    """A condition with a deadline."""
+
+    def __init__(self, condition: Any, end: float | None, agent: Any):
+        self.condition, self.end, self.agent = condition, end, agent
+
+    @property
+    def finished(self) -> bool:
+        if self.condition.finished:
+            return True
+        if self.end is not None and time.monotonic() > self.end:
+            layout, base = self.agent.session.layout, self.agent.session.segment.address
+            late = [
+                name
+                for rank, name in enumerate(self.agent.session.names)
+                if words.load(base + layout.worker(rank) + STATE) < LEAVING
+            ]
+            raise RpcTimeout(
+                f"shutdown timed out: workers {late} have not called it and calls may still be under way. This worker "
+                f"has left the group."
+            )
+        return False
+
+
+def end_at_exit() -> None:
+    """The process ends without `shutdown`: leave, without waiting for anybody."""
+    if State.agent is not None:
+        with contextlib.suppress(Exception):
+            shutdown(graceful=False)

@@ -1,0 +1,268 @@
+"""Calls: a function runs on another worker and its value comes back.
+
+    caller                                       callee
+    encode arguments, CALL ───────────────────►  Request: decode, run the function in the caller's context
+    future is finished  ◄─────────────── REPLY   encode the value (or ERROR: the exception)
+
+A function travels as a number that this caller has given it for that callee (INTERN tells its name once); a call whose
+arguments are all tensors has no pickle at all.
+"""
+
+import functools
+import importlib
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from nbgrad.errors import RpcEncodeError
+from nbgrad.rpc import codec, remote_error
+from nbgrad.rpc.future import Future
+from nbgrad.rpc.message import (
+    ARRAYS,
+    CALL,
+    ERROR,
+    EXTRA,
+    H0,
+    H1,
+    H2,
+    H3,
+    H4,
+    INTERN,
+    NOTHING,
+    ONE_TENSOR,
+    REPLY,
+    SOURCE,
+)
+
+PICKLED = 0  # function id of a call whose pickle holds (function, args, kwargs)
+HAS_ARGUMENTS = 1 << 31  # flag beside the id: the pickle holds (args, kwargs)
+FUNCTION_ID = HAS_ARGUMENTS - 1
+
+
+class Calls:
+    """The calls of one agent, both ways."""
+
+    def __init__(self, agent: Any):
+        self.agent = agent
+        self.ids: list[dict] = [{} for _ in range(agent.world)]  # per callee: function -> id
+        self.functions: list[dict] = [{} for _ in range(agent.world)]  # per caller: id -> function
+        self.names: list[str] = []
+        agent.on(CALL, self.on_call)
+        agent.on(REPLY, self.on_reply)
+        agent.on(ERROR, self.on_error)
+        agent.on(INTERN, self.on_intern)
+
+    # ------------------------------------------------------------ caller
+
+    def send(self, target: int, function: Callable, args: tuple, kwargs: dict | None, timeout: float) -> Future:
+        """Post the call; its future."""
+        agent = self.agent
+        number = self.ids[target].get(function) if getattr(function, "__hash__", None) else None
+        if number is None:
+            number = self.intern(target, function)
+        kind = codec.Tensors.kind
+        extra, plain = None, ()
+        for value in args:
+            if type(value) is not kind:
+                break
+        else:
+            if number and not kwargs and (len(args) < 2 or len({id(a) for a in args}) == len(args)):
+                tensors: Any = args
+                kind = None
+        if kind is not None:
+            what = f"the arguments of {name_of(function)}"
+            if number:
+                extra, tensors, plain = codec.encode((args, kwargs), what)
+                number |= HAS_ARGUMENTS
+            else:
+                extra, tensors, plain = codec.encode((function, args, kwargs), what)
+        arrays, context_id, message_id, mask = agent.joint.outgoing(tensors, target, function)
+        if plain:
+            arrays = (*arrays, *[codec.plain(a, f"an array in the arguments of {name_of(function)}") for a in plain])
+        future = Future(agent=agent)
+        future.text = functools.partial(self.describe, function, target)
+        call = agent.new_call(future)
+        if timeout > 0:
+            agent.set_deadline(future, timeout)
+        try:
+            agent.post(target, 0, CALL, call, context_id, message_id, number, mask, len(tensors), arrays, extra)
+        except BaseException:
+            agent.futures.pop(call, None)
+            raise
+        return future
+
+    def describe(self, function: Callable, target: int) -> str:
+        return f"{name_of(function)} on worker {self.agent.session.names[target]!r}"
+
+    def intern(self, target: int, function: Callable) -> int:
+        """Give the function a number for this callee; 0 if it must be pickled with each call.
+
+        Raises
+        ------
+        RpcEncodeError
+            If it can't be found by its name: a lambda, a local function.
+        """
+        module, name = getattr(function, "__module__", None), getattr(function, "__qualname__", None)
+        if module is None or name is None or getattr(function, "__self__", None) is not None:
+            return PICKLED  # bound methods, partials, callable objects
+        try:
+            found = resolve(module, name)
+        except (ImportError, AttributeError):
+            found = None
+        if found is not function:
+            raise RpcEncodeError(
+                f"can't call {module}.{name} on another worker: functions travel by name, and this name "
+                f"{'leads to another object' if found is not None else 'can not be looked up there'}"
+                f"{' (a lambda or local function has none)' if '<' in name else ''}. "
+                f"Define it at the top level of a module that both workers import."
+            )
+        numbers = self.ids[target]
+        number = numbers[function] = len(numbers) + 1
+        self.agent.post(target, 0, INTERN, number, 0, 0, 0, 0, 0, (), f"{module}:{name}".encode())
+        return number
+
+    def on_reply(self, message: tuple) -> None:
+        future = self.agent.futures.pop(message[H0], None)
+        if future is None or future.finished:
+            return  # timed out before: no recv node is built
+        agent, flags = self.agent, message[H3]
+        if flags == NOTHING:
+            agent.joint.received(message[H1])
+            future.finish(None, None)
+            return
+        try:
+            future.finish(decode(agent, message, flags), None)
+        except Exception as error:
+            if future.finished:
+                raise
+            future.finish(None, error)
+
+    def on_error(self, message: tuple) -> None:
+        future = self.agent.futures.pop(message[H0], None)
+        if future is not None and not future.finished:
+            what = future.text() if callable(future.text) else str(future.text)
+            future.finish(None, remote_error.unpack(message[EXTRA], what))
+
+    # ------------------------------------------------------------ callee
+
+    def on_intern(self, message: tuple) -> None:
+        self.functions[message[SOURCE]][message[H0]] = message[EXTRA].decode()
+
+    def on_call(self, message: tuple) -> "Request":
+        return Request(self, message)
+
+    def function(self, source: int, number: int) -> Callable:
+        """The function behind a caller's number; looked up when it is first called."""
+        found = self.functions[source][number]
+        if type(found) is str:
+            module, name = found.split(":")
+            try:
+                found = resolve(module, name)
+            except (ImportError, AttributeError) as error:
+                raise AttributeError(
+                    f"function {module}.{name} does not exist on worker {self.agent.session.names[self.agent.rank]!r}: "
+                    f"{error}. Default RPC pickler does not serialize function code: ensure that both workers run the same "
+                    f"version of the module."
+                ) from error
+            self.functions[source][number] = found
+        return found
+
+
+class Request:
+    """A call that has arrived, to be run on a serving thread."""
+
+    __slots__ = ("calls", "message")
+    is_user_code = True
+
+    def __init__(self, calls: Calls, message: tuple):
+        self.calls, self.message = calls, message
+
+    def __str__(self) -> str:
+        number = self.message[H3] & FUNCTION_ID
+        found = self.calls.functions[self.message[SOURCE]].get(number, "a pickled function")
+        return f"the result of {found if type(found) is str else name_of(found)}"
+
+    def __call__(self) -> None:
+        calls, message = self.calls, self.message
+        agent = calls.agent
+        source, call, context_id = message[SOURCE], message[H0], message[H1]
+        joint = agent.joint
+        previous = joint.enter(context_id, message[H4])
+        try:
+            number = message[H3]
+            if number and not number & HAS_ARGUMENTS:
+                function = calls.function(source, number)
+                value = function(*joint.incoming(source, context_id, message[H2], message[H4], message[ARRAYS]))
+            else:
+                content = unpickle(agent, message)
+                if number:
+                    (args, kwargs), function = content, calls.function(source, number & FUNCTION_ID)
+                else:
+                    function, args, kwargs = content
+                value = function(*args, **kwargs) if kwargs else function(*args)
+            if type(value) is Future and getattr(function, "_wrapped_async_rpc_function", None):
+                value.add_done_callback(functools.partial(self.reply_later, context_id))
+            else:
+                self.reply(value)
+        except BaseException as error:
+            self.reply_error(error)
+            if not isinstance(error, Exception):
+                raise
+        finally:
+            joint.leave(previous)
+
+    def reply(self, value: Any) -> None:
+        agent, message = self.calls.agent, self.message
+        source, call = message[SOURCE], message[H0]
+        extra, plain, flags = None, (), 0
+        if type(value) is codec.Tensors.kind:
+            tensors, flags = [value], ONE_TENSOR
+        elif value is None:
+            tensors, flags = [], NOTHING
+        else:
+            extra, tensors, plain = codec.encode(value, "the result of a remote call")
+        arrays, context_id, message_id, mask = agent.joint.outgoing(tensors, source, self)
+        if plain:
+            arrays = (*arrays, *[codec.plain(a, "an array in the result of a remote call") for a in plain])
+        agent.post(source, 0, REPLY, call, context_id, message_id, flags, mask, len(tensors), arrays, extra)
+
+    def reply_later(self, context_id: int, future: Future) -> None:
+        joint = self.calls.agent.joint
+        previous = joint.enter(context_id, self.message[H4])
+        try:
+            self.reply(future.value())
+        except Exception as error:
+            self.reply_error(error)
+        finally:
+            joint.leave(previous)
+
+    def reply_error(self, error: BaseException) -> None:
+        agent, message = self.calls.agent, self.message
+        data = remote_error.pack(error, agent.session.names[agent.rank], agent.rank)
+        agent.post(message[SOURCE], 0, ERROR, message[H0], -1, 0, 0, 0, 0, (), data)
+
+
+def unpickle(agent: Any, message: tuple) -> Any:
+    """The pickled content of a message; `h5` of its arrays belong to tensors, the rest are plain."""
+    n_tensors, arrays = message[7], message[ARRAYS]
+    tensors = agent.joint.incoming(message[SOURCE], message[H1], message[H2], message[H4], arrays[:n_tensors])
+    return codec.decode(message[EXTRA], tensors, list(arrays[n_tensors:]))
+
+
+def decode(agent: Any, message: tuple, flags: int) -> Any:
+    """The value of a REPLY."""
+    if flags == ONE_TENSOR:
+        return agent.joint.incoming(message[SOURCE], message[H1], message[H2], message[H4], message[ARRAYS])[0]
+    return unpickle(agent, message)
+
+
+def resolve(module: str, name: str) -> Any:
+    """The object at `module`.`name`."""
+    found: Any = sys.modules.get(module) or importlib.import_module(module)
+    for part in name.split("."):
+        found = getattr(found, part)
+    return found
+
+
+def name_of(function: Any) -> str:
+    return getattr(function, "__qualname__", None) or repr(function)

@@ -1,0 +1,127 @@
+"""Codec: Python values to arrays and bytes, and back.
+
+A message carries arrays (through the wire, in place where they lie in an arena) and at most one bytes object.  A call
+whose arguments are all tensors has no bytes at all; everything else is pickled (protocol 5), its tensors and arrays
+taken out of band and replaced by their index.  Tensors are known here only as a registered type with an array.
+"""
+
+import io
+import pickle
+from typing import Any
+
+import numpy as np
+
+from nbgrad.errors import RpcEncodeError
+from nbgrad.shm.binding import CODES
+
+
+class Tensors:
+    """How tensors are recognised; `dist_autograd` sets it to its tensor class from above."""
+
+    kind: type = type("NoTensors", (), {})
+
+
+class Box:
+    """The arrays and tensors of one message while it is pickled or unpickled."""
+
+    __slots__ = ("arrays", "tensors")
+
+    def __init__(self, tensors: list, arrays: list):
+        self.tensors, self.arrays = tensors, arrays
+
+
+reducers: dict = {}  # type -> function(object) -> reduce value; for RRefs and the like
+
+
+class Pickler(pickle.Pickler):
+    """Pickles with tensors and arrays out of band."""
+
+    def __init__(self, file, box):
+        super().__init__(file, 5)
+        self.box = box
+
+    def persistent_id(self, value: Any) -> Any:
+        if isinstance(value, Tensors.kind):
+            for k, known in enumerate(self.box.tensors):  # the same object twice is one tensor there, too
+                if known is value:
+                    return k
+            self.box.tensors.append(value)
+            return len(self.box.tensors) - 1
+        if type(value) is np.ndarray:
+            for k, known in enumerate(self.box.arrays):
+                if known is value:
+                    return -1 - k
+            self.box.arrays.append(value)
+            return -len(self.box.arrays)
+        return None
+
+    def reducer_override(self, value: Any) -> Any:
+        reduce = reducers.get(type(value))
+        return NotImplemented if reduce is None else reduce(value)
+
+
+class Unpickler(pickle.Unpickler):
+    """The other end of `Pickler`."""
+
+    def __init__(self, file, box):
+        super().__init__(file)
+        self.box = box
+
+    def persistent_load(self, k: int) -> Any:
+        return self.box.tensors[k] if k >= 0 else self.box.arrays[-1 - k]
+
+
+def encode(value: Any, what: str) -> tuple[bytes, list, list]:
+    """(bytes, tensors, other arrays) of any value.
+
+    Raises
+    ------
+    RpcEncodeError
+        If something in it can't be pickled, with the reason; the original error is its cause.
+    """
+    box = Box([], [])
+    file = io.BytesIO()
+    try:
+        Pickler(file, box).dump(value)
+    except RpcEncodeError:
+        raise
+    except Exception as error:
+        raise RpcEncodeError(explain(error, what)) from error
+    return file.getvalue(), box.tensors, box.arrays
+
+
+def explain(error: Exception, what: str) -> str:
+    text = str(error)
+    hint = ""
+    if "<lambda>" in text or "<locals>" in text or "local object" in text:
+        hint = (
+            " Functions travel by name, so a lambda or a function defined inside another can't: define it at the top "
+            "level of a module that both workers import."
+        )
+    return f"can't send {what} to another worker: {type(error).__name__}: {text}.{hint}"
+
+
+def decode(data: bytes, tensors: list, arrays: list) -> Any:
+    """The value that `encode` took apart."""
+    return Unpickler(io.BytesIO(data), Box(tensors, arrays)).load()
+
+
+def plain(array: np.ndarray, what: str) -> np.ndarray:
+    """The array as the wire takes it: exact type, C-contiguous, native byte order, a dtype that travels.
+
+    Raises
+    ------
+    RpcEncodeError
+        For dtypes that don't: object, structured, big-endian and so on.
+    """
+    dtype = array.dtype
+    if dtype not in CODES or not dtype.isnative:
+        raise RpcEncodeError(
+            f"can't send {what}: an array of dtype {dtype} (shape {array.shape}) does not travel between workers. "
+            f"Dtypes that do: {', '.join(str(d) for d in CODES)}; convert it with .astype()"
+        )
+    canonical = np.dtype(dtype.str)
+    fitted = np.ascontiguousarray(array).reshape(array.shape)  # (ascontiguousarray makes 0-d arrays 1-d)
+    if type(fitted) is not np.ndarray:
+        fitted = fitted.view(np.ndarray)
+    return fitted if fitted.dtype is canonical else fitted.view(canonical)

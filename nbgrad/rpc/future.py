@@ -1,0 +1,205 @@
+"""Future: a result that is on its way, with callbacks; PyTorch's `torch.futures.Future`."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from nbgrad.errors import RpcTimeout
+
+
+class Future:
+    """A result that another thread or worker will set, once.
+
+    A future that comes from a remote call knows its agent: waiting then handles this worker's messages.
+
+    Examples
+    --------
+    >>> from nbgrad.futures import Future
+    >>> future = Future()
+    >>> double = future.then(lambda done: done.value() * 2)
+    >>> future.set_result(21)
+    >>> double.wait()
+    42
+    """
+
+    __slots__ = ("agent", "callbacks", "deadline", "error", "finished", "lock_event", "result", "text", "timeout")
+
+    def __init__(self, *, devices: Any = None, agent: Any = None):
+        self.finished = False
+        self.result: Any = None
+        self.error: BaseException | None = None
+        self.callbacks: list | None = None
+        self.agent = agent
+        self.deadline = self.timeout = 0.0  # 0: none
+        self.text: Any = None  # what it waits for, for messages
+        self.lock_event: threading.Event | None = None
+
+    @classmethod
+    def finished_with(cls, result: Any) -> "Future":
+        """A future that has its result already."""
+        self = cls()
+        self.result, self.finished = result, True
+        return self
+
+    def done(self) -> bool:
+        """Whether it has a result or an error."""
+        return self.finished
+
+    def wait(self) -> Any:
+        """The result, when it is there.
+
+        Raises
+        ------
+        Exception
+            The error that was set instead; for remote calls also RpcTimeout and WorkerDied.
+        """
+        if not self.finished:
+            self.sleep()
+        return self.value()
+
+    def sleep(self) -> None:
+        if self.agent is not None:
+            self.agent.wait(self)
+            return
+        event = self.lock_event
+        if event is None:
+            event = self.lock_event = threading.Event()
+        agent = waiting_agent()
+        while not self.finished:
+            if agent is not None:
+                agent.wait(self)
+            else:
+                event.wait(0.05)
+
+    def value(self) -> Any:
+        """The result of a finished future.
+
+        Raises
+        ------
+        RuntimeError
+            If it is not finished.
+        """
+        if self.error is not None:
+            raise self.error
+        if not self.finished:
+            raise RuntimeError("value() of a future that is not done: call wait(), or look at done() first")
+        return self.result
+
+    def set_result(self, result: Any) -> None:
+        """Finish with a result."""
+        self.finish(result, None)
+
+    def set_exception(self, error: BaseException) -> None:
+        """Finish with an error, which `wait` raises."""
+        if not isinstance(error, BaseException):
+            raise TypeError(f"{error!r} is of type {type(error).__name__}, not an Exception.")
+        self.finish(None, error)
+
+    def finish(self, result: Any, error: BaseException | None) -> None:
+        if self.finished:
+            raise RuntimeError("Future can only be marked completed once: it already has a result or an error")
+        self.result, self.error = result, error
+        self.finished = True
+        self.deadline = 0.0
+        if self.lock_event is not None:
+            self.lock_event.set()
+        if self.callbacks is not None:
+            callbacks, self.callbacks = self.callbacks, None
+            for callback in callbacks:
+                callback(self)
+        agent = self.agent or waiting_agent()
+        if agent is not None:
+            agent.changed()
+
+    def then(self, callback: Callable[["Future"], Any]) -> "Future":
+        """A future of what `callback(this future)` returns; it runs when this one is done, at once if it is."""
+        child = Future(agent=self.agent)
+
+        def run(done: Future) -> None:
+            try:
+                child.set_result(callback(done))
+            except Exception as error:
+                child.set_exception(error)
+
+        self.add_done_callback(run)
+        return child
+
+    def add_done_callback(self, callback: Callable[["Future"], Any]) -> None:
+        """Call `callback(this future)` when it is done; errors in it are printed, not raised."""
+        if not self.finished:
+            callbacks = self.callbacks
+            if callbacks is None:
+                callbacks = self.callbacks = []
+            callbacks.append(callback)
+            if not self.finished or callbacks is not self.callbacks:
+                return  # `finish` has it now, or will
+            self.callbacks = None
+        callback(self)
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a Future can't be pickled: it is the promise of one process; send its value")
+
+
+agents: list = []  # the agent of this process, if there is one
+
+
+def waiting_agent() -> Any:
+    return agents[-1] if agents else None
+
+
+def collect_all(futures: Sequence[Future]) -> Future:
+    """A future of the list of all these futures, done when all are done.
+
+    Examples
+    --------
+    >>> from nbgrad.futures import Future, collect_all
+    >>> parts = [Future(), Future()]
+    >>> whole = collect_all(parts)
+    >>> for n, part in enumerate(parts):
+    ...     part.set_result(n)
+    >>> [part.value() for part in whole.wait()]
+    [0, 1]
+    """
+    whole = Future(agent=next((f.agent for f in futures if f.agent is not None), None))
+    left = [len(futures)]
+    lock = threading.Lock()
+
+    def one_done(_: Future) -> None:
+        with lock:
+            left[0] -= 1
+            last = left[0] == 0
+        if last:
+            whole.set_result(list(futures))
+
+    if not futures:
+        whole.set_result([])
+    for future in futures:
+        future.add_done_callback(one_done)
+    return whole
+
+
+def wait_all(futures: Sequence[Future]) -> list:
+    """Values of all futures; raises the first error, after all are done."""
+    collect_all(futures).wait()
+    return [future.value() for future in futures]
+
+
+def describe(text: Any) -> str:
+    return text() if callable(text) else str(text)
+
+
+def is_late(future: Future) -> bool:
+    """Whether the future's deadline has passed."""
+    return future.deadline > 0 and time.monotonic() > future.deadline
+
+
+def time_out(future: Future) -> None:
+    """Finish with a RpcTimeout, unless it has just been finished."""
+    if not future.finished:
+        error = RpcTimeout(
+            f"RPCErr:1:RPC ran for more than set timeout ({int(future.timeout * 1000)} ms) and will now be marked with an error: "
+            f"{describe(future.text)}. The function may still be running there; its result will be dropped. Give the call a longer "
+            f"timeout (0 waits for ever) if it needs it."
+        )
+        future.finish(None, error)

@@ -1,0 +1,20 @@
+"""Messages between workers: kinds, and the fields of their header.
+
+    (source, kind, h0 call id, h1 context id or -1, h2 message id or 0, h3 function id or flags, h4 grad mask, h5 spare,
+     arrays, extra)
+
+Bits 8 and up of `kind` name a transfer: the body came before, in CHUNK messages of that number (too large for the ring).
+Kinds from 16 on belong to `dist_autograd`.
+"""
+
+CALL, REPLY, ERROR, INTERN, CHUNK, RREF, GOODBYE = range(1, 8)
+GRAD, ASK, SETTLE, RELEASE, FAILURE, REPORT, DROP_PASS = range(16, 23)
+
+SOURCE, KIND, H0, H1, H2, H3, H4, H5, ARRAYS, EXTRA = range(10)
+NO_CONTEXT = -1
+
+# flags in h3 of a CALL besides the function id (bits 0-31)
+ASYNC_REMOTE = 1 << 32  # rpc.remote: the value stays here, under the RRef id in h5
+
+# flags in h3 of a REPLY
+ONE_TENSOR, NOTHING = 1, 2  # the value is the only tensor; the value is None

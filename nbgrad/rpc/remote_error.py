@@ -1,0 +1,51 @@
+"""Exceptions across workers: type, arguments and traceback travel; the original type is rebuilt where it can be."""
+
+import builtins
+import importlib
+import pickle
+import traceback
+from typing import Any
+
+from nbgrad.errors import RemoteError
+
+
+def pack(error: BaseException, worker: str, rank: int) -> bytes:
+    """What the caller's side needs to raise the same exception; never fails."""
+    text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    try:
+        state = pickle.dumps(error, 5)
+        pickle.loads(state)  # some exceptions pickle, and can't be made again
+    except Exception:
+        state = None
+    kind = type(error)
+    return pickle.dumps((kind.__module__, kind.__qualname__, str(error), text, state, worker, rank), 5)
+
+
+def unpack(data: bytes, what: str) -> BaseException:
+    """The exception to raise here: the original type if possible, with a RemoteError as its cause."""
+    module, name, message, text, state, worker, rank = pickle.loads(data)
+    cause = RemoteError(
+        f"On WorkerInfo(id={rank}, name={worker}): {what} raised {name}: {message}\nRemote traceback:\n{text}"
+    )
+    cause.remote_traceback, cause.type_name, cause.worker, cause.rank = text, name, worker, rank
+    error = rebuild(module, name, message, state)
+    if error is None:
+        return cause
+    error.__cause__ = cause
+    error.remote_traceback = text  # type: ignore[attr-defined]
+    return error
+
+
+def rebuild(module: str, name: str, message: str, state: bytes | None) -> Any:
+    """An exception of the original type, or None."""
+    try:
+        if state is not None:
+            error = pickle.loads(state)
+            if isinstance(error, BaseException):
+                return error
+        kind: Any = builtins if module == "builtins" else importlib.import_module(module)
+        for part in name.split("."):
+            kind = getattr(kind, part)
+        return kind(message) if isinstance(kind, type) and issubclass(kind, Exception) else None
+    except Exception:
+        return None

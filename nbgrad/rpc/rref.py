@@ -1,0 +1,269 @@
+"""RRef: a reference to a value that lives on one worker.
+
+Note [RRef lifetime]
+~~~~~~~~~~~~~~~~~~~~
+Each RRef has one count in shared memory, in the rows of the worker that created it; its id is creator << 48 | use << 16 |
+row.  The count is the number of RRef objects on all workers plus the messages that carry one.
+F1 (never early)  who pickles an RRef adds 1 before the message is posted; who unpickles it takes that 1 over.  So the
+                  count is above 0 while an object or a message exists, and no message to the owner is needed for a fork.
+F2 (once)         each object gives its 1 back once; fetch_add hands exactly one of them the last, and that worker tells
+                  the owner to drop the value, and the creator that the row is free.
+F3 (any order)    a delete may overtake the creation: the owner remembers it and drops the value when it comes.
+F4 (death)        counts of a dead worker are never given back: values leak until the group ends, and are never freed early.
+"""
+
+from collections import deque
+from typing import Any
+
+from nbgrad.errors import RRefError, SharedMemoryFull
+from nbgrad.rpc import codec, state
+from nbgrad.rpc.future import Future
+from nbgrad.rpc.message import H0, H1, RREF
+from nbgrad.rpc.workers import WorkerInfo
+from nbgrad.shm import words
+from nbgrad.shm.layout import RREFS
+
+DROP, FREE = range(2)  # what an RREF message asks: drop the value (to the owner), reuse the row (to the creator)
+COMMIT_ROWS = 4096
+
+
+class RRefs:
+    """The table of one worker: values that it owns, and rows of counts that it created."""
+
+    def __init__(self, agent: Any):
+        self.agent = agent
+        self.values: dict[int, Future] = {}
+        self.free: deque = deque()
+        self.uses: dict[int, int] = {}
+        self.n_rows = 0
+        self.deleted: deque = deque()  # ids whose object has gone; from __del__, which must not post
+        agent.on(RREF, self.on_message)
+
+    def new_id(self) -> int:
+        """A fresh id with a count of 1."""
+        self.collect()
+        if self.free:
+            row = self.free.popleft()
+        else:
+            row = self.n_rows
+            if row >= RREFS:
+                raise SharedMemoryFull(f"{RREFS} RRefs created on this worker are alive; drop some")
+            if row % COMMIT_ROWS == 0:
+                session = self.agent.session
+                session.segment.commit(session.layout.rref_row(session.rank, row), COMMIT_ROWS * 8)
+            self.n_rows += 1
+        use = self.uses[row] = self.uses.get(row, -1) + 1
+        rref_id = self.agent.rank << 48 | use << 16 | row
+        words.store(self.count(rref_id), 1)
+        return rref_id
+
+    def count(self, rref_id: int) -> int:
+        """Address of the count."""
+        session = self.agent.session
+        return session.segment.address + session.layout.rref_row(rref_id >> 48, rref_id & 0xFFFF)
+
+    def value(self, rref_id: int) -> Future:
+        """The value's future on its owner; made by whoever comes first, the creation or a user."""
+        future = self.values.get(rref_id)
+        if future is None:
+            future = self.values.setdefault(rref_id, Future(agent=self.agent))
+        return future
+
+    def collect(self) -> None:
+        """Give back what `__del__` has put aside (Note [RRef lifetime] F2)."""
+        while self.deleted:
+            rref_id, owner = self.deleted.popleft()
+            if words.fetch_add(self.count(rref_id), -1) == 1:
+                self.agent.post(owner, 0, RREF, rref_id, DROP, 0, 0, 0, 0, (), None)
+                self.agent.post(rref_id >> 48, 0, RREF, rref_id, FREE, 0, 0, 0, 0, (), None)
+
+    def on_message(self, message: tuple) -> None:
+        rref_id = message[H0]
+        if message[H1] == FREE:
+            self.free.append(rref_id & 0xFFFF)
+            return
+        value = self.value(rref_id)
+        if value.finished:
+            del self.values[rref_id]
+        else:
+            value.add_done_callback(lambda _: self.values.pop(rref_id, None))
+
+
+class RRef:
+    """A reference to a value on one worker.
+
+    Parameters
+    ----------
+    value : object
+        The value; this worker becomes its owner.  (`rpc.remote` makes references to values elsewhere.)
+
+    Raises
+    ------
+    RpcError
+        If RPC is not initialized.
+    """
+
+    def __init__(self, value: Any, type_hint: Any = None):
+        table = state.agent().rrefs
+        self._fill(table, table.new_id(), table.agent.rank, None)
+        table.value(self.rref_id).set_result(value)
+
+    def _fill(self, table: RRefs, rref_id: int, owner: int, creation: Future | None) -> None:
+        self.table, self.rref_id, self.owner_rank, self.creation = table, rref_id, owner, creation
+
+    @classmethod
+    def of(cls, table: RRefs, rref_id: int, owner: int, creation: Future | None = None) -> "RRef":
+        """An object that takes over one count of an existing RRef."""
+        self = cls.__new__(cls)
+        self._fill(table, rref_id, owner, creation)
+        return self
+
+    def __del__(self) -> None:
+        table = getattr(self, "table", None)
+        if table is not None and not table.agent.closing:
+            table.deleted.append((self.rref_id, self.owner_rank))
+
+    def owner(self) -> WorkerInfo:
+        """The worker that holds the value."""
+        return self.table.agent.workers.infos[self.owner_rank]
+
+    def owner_name(self) -> str:
+        """Its name."""
+        return self.owner().name
+
+    def is_owner(self) -> bool:
+        """Whether this worker holds the value."""
+        return self.owner_rank == self.table.agent.rank
+
+    def confirmed_by_owner(self) -> bool:
+        """Whether the owner is known to have the value (or to have failed to make it)."""
+        return self.is_owner() or self.creation is None or self.creation.done()
+
+    def local_value(self) -> Any:
+        """The value itself, on its owner.
+
+        Raises
+        ------
+        RRefError
+            On any other worker.
+        """
+        if not self.is_owner():
+            me = self.table.agent.workers.infos[self.table.agent.rank]
+            raise RRefError(
+                f"For UserRRef(rref_id={self.rref_id}), can't call localValue() on user {me}. Call it on owner "
+                f"{self.owner()}, or fetch a copy with to_here()."
+            )
+        return self.table.value(self.rref_id).wait()
+
+    def to_here(self, timeout: float = -1) -> Any:
+        """The value: the object itself on its owner, a copy elsewhere.
+
+        Raises
+        ------
+        Exception
+            What the function of `rpc.remote` raised.
+        RpcTimeout
+            After `timeout` seconds (default: the agent's; 0: never).
+        """
+        if self.is_owner():
+            return self.table.value(self.rref_id).wait()
+        self.check_creation()
+        return state.send(self.owner_rank, fetch, (self.rref_id,), None, timeout).wait()
+
+    def check_creation(self) -> None:
+        creation = self.creation
+        if creation is not None and creation.done() and creation.error is not None:
+            raise creation.error
+
+    def rpc_sync(self, timeout: float = -1) -> "Proxy":
+        """Methods of the value, called on its owner, waiting for the result: `rref.rpc_sync().method(x)`."""
+        return Proxy(self, timeout, lambda future: future.wait())
+
+    def rpc_async(self, timeout: float = -1) -> "Proxy":
+        """As `rpc_sync`, giving futures."""
+        return Proxy(self, timeout, lambda future: future)
+
+    def remote(self, timeout: float = -1) -> "Proxy":
+        """As `rpc_sync`, giving RRefs to the results."""
+        return Proxy(self, timeout, None)
+
+    def __reduce__(self) -> Any:
+        raise RRefError("Can not pickle rref in python pickler, rref can only be pickled when using RPC")
+
+    def __repr__(self) -> str:
+        kind = "OwnerRRef" if self.is_owner() else "UserRRef"
+        return f"{kind}(rref_id={self.rref_id}, owner={self.owner_name()!r})"
+
+
+class Proxy:
+    """`rref.rpc_sync()` and friends: attribute access names a method of the value."""
+
+    def __init__(self, rref: RRef, timeout: float, finish: Any):
+        self._rref, self._timeout, self._finish = rref, timeout, finish
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") and name not in ("__call__", "__len__", "__getitem__"):
+            raise AttributeError(name)
+        return lambda *args, **kwargs: self._call(name, args, kwargs)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._call("__call__", args, kwargs)
+
+    def _call(self, name: str, args: tuple, kwargs: dict) -> Any:
+        rref = self._rref
+        if self._finish is None:
+            return state.remote(rref.owner_rank, invoke, (rref, name, args, kwargs), None, self._timeout)
+        future = state.send(rref.owner_rank, invoke, (rref, name, args, kwargs), None, self._timeout)
+        return self._finish(future)
+
+
+# ------------------------------------------------------------ what runs on the owner
+
+
+def fetch(rref_id: int) -> Future:
+    """The value, for `to_here`."""
+    return state.agent().rrefs.value(rref_id)
+
+
+def invoke(rref: RRef, name: str, args: tuple, kwargs: dict) -> Any:
+    """Call a method of the value."""
+    method = getattr(rref.local_value(), name)
+    result = method(*args, **kwargs)
+    if type(result) is Future and getattr(method, "_wrapped_async_rpc_function", None):
+        return result
+    return Future.finished_with(result)
+
+
+def create(rref_id: int, function: Any, args: tuple, kwargs: dict | None) -> Future:
+    """Make the value of an RRef, for `rpc.remote`; the reply comes when it is there."""
+    value = state.agent().rrefs.value(rref_id)
+    confirmed = Future(agent=value.agent)
+    value.add_done_callback(lambda done: confirmed.finish(None, done.error))
+    try:
+        result = function(*args, **(kwargs or {}))
+    except Exception as error:
+        value.set_exception(error)
+        return confirmed
+    if type(result) is Future and getattr(function, "_wrapped_async_rpc_function", None):
+        result.add_done_callback(lambda done: value.finish(done.result, done.error))
+    else:
+        value.set_result(result)
+    return confirmed
+
+
+fetch._wrapped_async_rpc_function = fetch  # type: ignore[attr-defined]
+create._wrapped_async_rpc_function = create  # type: ignore[attr-defined]
+invoke._wrapped_async_rpc_function = invoke  # type: ignore[attr-defined]
+
+
+def reduce(rref: RRef) -> tuple:
+    """How an RRef travels: F1."""
+    words.fetch_add(rref.table.count(rref.rref_id), 1)
+    return rebuild, (rref.rref_id, rref.owner_rank)
+
+
+def rebuild(rref_id: int, owner: int) -> RRef:
+    return RRef.of(state.agent().rrefs, rref_id, owner)
+
+
+codec.reducers[RRef] = reduce

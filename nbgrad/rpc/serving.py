@@ -1,0 +1,207 @@
+"""Serving threads: they run requests, and stand by for messages when nobody is in front.
+
+Note [Serving]
+~~~~~~~~~~~~~~
+S1 (one idle)  whenever a serving thread begins to run user code, another one is idle or has been started; so a message or
+               request always finds somebody, however long user code blocks.
+S2 (bounded)   threads that would exceed `QUICK` start with a delay of 100 ms after the one before, so a burst of short
+               requests does not make a crowd; threads idle for 10 s beyond two end.
+"""
+
+import contextlib
+import signal
+import threading
+import time
+from collections import deque
+from typing import Any
+
+from nbgrad.rpc.future import is_late, time_out
+from nbgrad.shm import bell, words
+from nbgrad.shm.layout import BUSY, QUEUED
+
+QUICK, DELAY_S, MOST = 4, 0.1, 1000
+SLICE_NS, IDLE_SLICE_NS, IDLE_AFTER_S = 5_000_000, 200_000_000, 1.0
+
+
+class Serving:
+    """The serving threads of one agent."""
+
+    def __init__(self, agent: Any):
+        self.agent = agent
+        self.queue: deque = deque()
+        self.lock = threading.Lock()
+        self.n_threads = self.n_idle = self.n_waiting = 0
+        self.last_start = 0.0
+        self.stopping = False
+        self.threads: list = []
+        self.next_deadline = float("inf")
+        self.own_thread = threading.local()
+        self.n_bytes_copied = 0
+
+    def start(self) -> None:
+        self.start_thread(0.0)
+        self.start_thread(0.0)
+
+    def start_thread(self, delay_s: float) -> None:
+        with self.lock:
+            if self.stopping or self.n_threads >= MOST:
+                return
+            self.n_threads += 1
+            self.n_idle += 1
+            self.last_start = time.monotonic() + delay_s
+        thread = threading.Thread(target=self.loop, args=(delay_s,), daemon=True, name="nbgrad serving")
+        self.threads.append(thread)
+        # A new thread inherits the signal mask: SIGINT is for the main thread, whose wait it ends (W3).
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            thread.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    # ------------------------------------------------------------ requests
+
+    def submit(self, work: Any) -> None:
+        """Have a serving thread run `work()`."""
+        with self.lock:
+            self.queue.append(work)
+            words.store(self.agent.own + QUEUED, 1)
+        bell.wake_standby(self.agent.own)
+
+    def wake(self) -> None:
+        """There are messages in the backlog."""
+        words.store(self.agent.own + QUEUED, 1)
+        bell.wake_standby(self.agent.own)
+
+    def grow(self) -> None:
+        """S1: a serving thread is about to be busy."""
+        if self.n_idle <= 0 and not self.stopping:
+            quick = self.n_threads < QUICK or self.n_waiting >= self.n_threads
+            pause = 0.0 if quick else max(0.0, self.last_start + DELAY_S - time.monotonic())
+            self.start_thread(pause)
+
+    def entered_wait(self) -> None:
+        """A thread begins to wait inside user code; a serving one may be needed meanwhile."""
+        if getattr(self.own_thread, "serving", False):
+            with self.lock:
+                self.n_waiting += 1
+            self.grow()
+
+    def left_wait(self) -> None:
+        if getattr(self.own_thread, "serving", False):
+            with self.lock:
+                self.n_waiting -= 1
+
+    def loop(self, delay_s: float) -> None:
+        agent = self.agent
+        self.own_thread.serving = True
+        if delay_s:
+            time.sleep(delay_s)
+        wait_standby = agent.binding.wait_standby
+        while not self.stopping:
+            if self.queue:
+                self.take_from_queue()
+            elif wait_standby(self.slice()):
+                self.stand_in()
+            else:
+                self.look()
+        with self.lock:
+            self.n_idle -= 1
+            self.n_threads -= 1
+
+    def take_from_queue(self) -> None:
+        with self.lock:
+            work = self.queue.popleft() if self.queue else None  # another thread may have been faster
+            words.store(self.agent.own + QUEUED, int(bool(self.queue or self.agent.backlog)))
+        if work is not None:
+            self.busy(work)
+
+    def busy(self, work: Any) -> None:
+        with self.lock:
+            self.n_idle -= 1
+        self.grow()
+        try:
+            work()
+        finally:
+            with self.lock:
+                self.n_idle += 1
+
+    def stand_in(self) -> None:
+        """Nobody in front takes the messages: take them."""
+        agent = self.agent
+        if self.queue:
+            return
+        if not agent.role.acquire(False):
+            time.sleep(0)
+            return
+        with self.lock:
+            words.store(agent.own + QUEUED, int(bool(self.queue)))
+        bell.enter(agent.own)
+        work = None
+        try:
+            message = agent.next_message(0)
+            while message is not None:
+                work = agent.handle(message)
+                if work is not None:
+                    break
+                message = agent.next_message(0)
+        finally:
+            agent.leave_role()
+            try:
+                if work is not None:
+                    words.fetch_add(agent.own + BUSY, 1)
+                    try:
+                        self.busy(work)
+                    finally:
+                        words.fetch_add(agent.own + BUSY, -1)
+            finally:
+                bell.leave(agent.own)
+
+    # ------------------------------------------------------------ time
+
+    def slice(self) -> int:
+        """How long to sleep at most, in ns: short when there is traffic, up to the next deadline."""
+        now = time.monotonic()
+        most = IDLE_SLICE_NS if now - self.agent.last_message > IDLE_AFTER_S else SLICE_NS
+        if self.next_deadline < now + 0.2:
+            return max(100_000, min(most, int((self.next_deadline - now) * 1e9)))
+        return most
+
+    def look(self) -> None:
+        """At the end of a slice: messages whose bell was not heard, deadlines, deaths."""
+        agent = self.agent
+        self.check_deadlines()
+        if not agent.closing and agent.futures:
+            try:
+                agent.session.check()
+            except Exception as error:
+                agent.fail_all(error)
+        if agent.backlog and not self.queue:
+            self.stand_in()
+
+    def check_deadlines(self) -> None:
+        """Finish the calls that are late."""
+        if time.monotonic() < self.next_deadline:
+            return
+        self.next_deadline = float("inf")
+        for call, future in list(self.agent.futures.items()):
+            if is_late(future):
+                self.agent.futures.pop(call, None)
+                with contextlib.suppress(RuntimeError):  # finished this very moment
+                    time_out(future)
+            elif future.deadline:
+                self.next_deadline = min(self.next_deadline, future.deadline)
+
+    def count_copied(self, n_bytes: int) -> None:
+        self.n_bytes_copied += n_bytes
+
+    def stop(self) -> None:
+        self.stopping = True
+        me = threading.current_thread()
+        for _ in range(200):
+            words.fetch_add(self.agent.own + QUEUED, 1)
+            bell.wake_standby(self.agent.own)
+            alive = [thread for thread in self.threads if thread is not me and thread.is_alive()]
+            if not alive:
+                break
+            alive[0].join(0.01)
+        words.exchange(self.agent.own + QUEUED, 0)

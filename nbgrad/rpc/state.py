@@ -1,0 +1,56 @@
+"""The RPC layer of this process: at most one agent at a time."""
+
+from collections.abc import Callable
+from typing import Any
+
+from nbgrad.errors import RpcError
+from nbgrad.rpc.future import Future
+
+DEFAULT_TIMEOUT_S = 60.0
+
+
+class State:
+    """What `init_rpc` sets and `shutdown` clears."""
+
+    agent: Any = None
+    timeout_s: float = DEFAULT_TIMEOUT_S
+
+
+def agent() -> Any:
+    """The agent.
+
+    Raises
+    ------
+    RpcError
+        Before `init_rpc` and after `shutdown`.
+    """
+    found = State.agent
+    if found is None:
+        raise RpcError("RPC has not been initialized. Call nbgrad.rpc.init_rpc first.")
+    return found
+
+
+def seconds(timeout: float) -> float:
+    """The time-out of a call: the default if `timeout` is unset (-1), 0 for none."""
+    return State.timeout_s if timeout is None or timeout < 0 else timeout
+
+
+def send(to: Any, function: Callable, args: tuple, kwargs: dict | None, timeout: float) -> Future:
+    """Post a call to a worker."""
+    here = agent()
+    here.session.check_process()
+    if not callable(function):
+        raise TypeError(f"function should be callable, and {function!r} is not.")
+    if here.rrefs.deleted:
+        here.rrefs.collect()
+    return here.calls.send(here.workers.rank(to), function, tuple(args or ()), kwargs, seconds(timeout))
+
+
+class Remote:
+    """`remote` is in api.py, above RRefs, which need it for their proxies."""
+
+    function: Any = None
+
+
+def remote(to: Any, function: Callable, args: tuple, kwargs: dict | None, timeout: float) -> Any:
+    return Remote.function(to, function, args, kwargs, timeout)

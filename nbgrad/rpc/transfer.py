@@ -1,0 +1,31 @@
+"""Transfers: messages too large for a ring, sent ahead in chunks and put together at the other end.
+
+Only what can't go by descriptor comes this way: long pickles, and arrays when the arena is full.
+"""
+
+import pickle
+from typing import Any
+
+from nbgrad.rpc.message import EXTRA, H0, SOURCE
+
+
+class Transfers:
+    """Pieces that have arrived, per sender and number."""
+
+    def __init__(self) -> None:
+        self.pieces: dict = {}
+        self.n_sent = 0
+
+    def split(self, arrays: tuple, extra: bytes | None, piece_bytes: int) -> tuple[int, list[bytes]]:
+        """A number for the transfer, and its pieces."""
+        self.n_sent += 1
+        whole = pickle.dumps((arrays, extra), 5)
+        return self.n_sent, [whole[k : k + piece_bytes] for k in range(0, len(whole), piece_bytes)]
+
+    def add(self, message: tuple) -> None:
+        """A CHUNK message has come."""
+        self.pieces.setdefault((message[SOURCE], message[H0]), []).append(message[EXTRA])
+
+    def finish(self, source: int, number: int) -> Any:
+        """(arrays, extra) of a complete transfer."""
+        return pickle.loads(b"".join(self.pieces.pop((source, number))))  # our own tuple of arrays and bytes
