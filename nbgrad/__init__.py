@@ -3,7 +3,8 @@
 __version__ = "0.1.0"
 
 # ---------------------------------------------------------------- tensors and the tape
-from nbgrad import autograd, errors, ops
+# ---------------------------------------------------------------- models and training
+from nbgrad import autograd, checkpoint, errors, nn, ops, optim
 from nbgrad.autograd import (
     Parameter,
     Size,
@@ -31,6 +32,7 @@ from nbgrad.autograd.dtypes import float64 as double
 from nbgrad.autograd.dtypes import int32 as int
 from nbgrad.autograd.dtypes import int64 as long
 from nbgrad.autograd.printing import set_printoptions
+from nbgrad.checkpoint import load, save
 
 # ---------------------------------------------------------------- operations
 from nbgrad.ops import (

@@ -118,8 +118,8 @@ def logsumexp(x, dim, keepdim=False):
     Examples
     --------
     >>> import nbgrad as nb
-    >>> nb.logsumexp(nb.tensor([1000.0, 1000.0]), 0)
-    tensor(1000.6931)
+    >>> nb.logsumexp(nb.tensor([100.0, 100.0]), 0)
+    tensor(100.6931)
     """
     axis = dim_of(dim, x.ndim)
     rows = rows_of(floats(x), axis)

@@ -1,0 +1,3 @@
+"""Saving and loading."""
+
+from nbgrad.checkpoint.files import load, save

@@ -1,0 +1,112 @@
+"""The functions behind the layers, under PyTorch's names: `import nbgrad.nn.functional as F`."""
+
+from typing import Any
+
+import numpy as np
+
+from nbgrad.autograd import Tensor
+from nbgrad.autograd.dtypes import int64
+from nbgrad.errors import DtypeError
+from nbgrad.ops.activation import elu, gelu, leaky_relu, relu, silu, softplus
+from nbgrad.ops.conv2d import conv2d
+from nbgrad.ops.cross_entropy import cross_entropy, nll_loss
+from nbgrad.ops.dropout import dropout
+from nbgrad.ops.index import getitem
+from nbgrad.ops.linear import linear
+from nbgrad.ops.losses import (
+    binary_cross_entropy,
+    binary_cross_entropy_with_logits,
+    huber_loss,
+    l1_loss,
+    mse_loss,
+    smooth_l1_loss,
+)
+from nbgrad.ops.pointwise import sigmoid, tanh
+from nbgrad.ops.pool import adaptive_avg_pool2d, adaptive_max_pool2d, avg_pool2d, max_pool2d
+from nbgrad.ops.reduce import norm
+from nbgrad.ops.softmax import log_softmax, softmax
+
+__all__ = [
+    "adaptive_avg_pool2d",
+    "adaptive_max_pool2d",
+    "avg_pool2d",
+    "binary_cross_entropy",
+    "binary_cross_entropy_with_logits",
+    "conv2d",
+    "cross_entropy",
+    "dropout",
+    "elu",
+    "embedding",
+    "gelu",
+    "huber_loss",
+    "l1_loss",
+    "leaky_relu",
+    "linear",
+    "log_softmax",
+    "max_pool2d",
+    "mse_loss",
+    "nll_loss",
+    "normalize",
+    "one_hot",
+    "relu",
+    "sigmoid",
+    "silu",
+    "smooth_l1_loss",
+    "softmax",
+    "softplus",
+    "tanh",
+]
+
+
+def embedding(input: Tensor, weight: Tensor) -> Tensor:
+    """Rows of a matrix, chosen by integers.
+
+    Parameters
+    ----------
+    input : Tensor of int64
+        Numbers of rows.
+    weight : Tensor, shape (rows, features)
+        The matrix.
+
+    Examples
+    --------
+    >>> import nbgrad as nb
+    >>> nb.nn.functional.embedding(nb.tensor([1, 0]), nb.eye(2))
+    tensor([[0., 1.],
+            [1., 0.]])
+    """
+    return getitem(weight, input)
+
+
+def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
+    """1 at the place that each integer names, else 0.
+
+    Examples
+    --------
+    >>> import nbgrad as nb
+    >>> nb.nn.functional.one_hot(nb.tensor([1, 0]), 3)
+    tensor([[0, 1, 0],
+            [1, 0, 0]])
+    """
+    labels = tensor.data
+    if labels.dtype.kind not in "iu":
+        raise DtypeError(f"one_hot is only applicable to index tensors, got {labels.dtype}")
+    classes = int(labels.max(initial=-1)) + 1 if num_classes == -1 else num_classes
+    if labels.size and (labels.min() < 0 or labels.max() >= classes):
+        raise IndexError(
+            f"one_hot: Class values must be between 0 and {classes - 1}, got {labels.min()} to {labels.max()}"
+        )
+    return Tensor(np.eye(classes, dtype=int64)[labels])
+
+
+def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:
+    """Divide by the norm along a dimension, at least `eps`.
+
+    Examples
+    --------
+    >>> import nbgrad as nb
+    >>> nb.nn.functional.normalize(nb.tensor([[3.0, 4.0]]))
+    tensor([[0.6000, 0.8000]])
+    """
+    length: Any = norm(input, p, dim, True)
+    return input / length.clamp(min=eps)

@@ -1,0 +1,41 @@
+"""Parameters as one vector and back."""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from nbgrad.autograd import Tensor
+from nbgrad.autograd.buffers import writable
+from nbgrad.errors import ShapeError
+from nbgrad.ops.shape import cat, reshape
+
+
+def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
+    """All parameters, flat, one after another.
+
+    Examples
+    --------
+    >>> import nbgrad as nb
+    >>> nb.nn.utils.parameters_to_vector([nb.ones(1, 2), nb.zeros(1)])
+    tensor([1., 1., 0.])
+    """
+    return cat([reshape(p, -1) for p in parameters])
+
+
+def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
+    """Copy consecutive pieces of a vector into parameters, in place.
+
+    Raises
+    ------
+    ShapeError
+        If the vector is too short.
+    """
+    start = 0
+    for p in parameters:
+        piece = vec.data[start : start + p.data.size]
+        if piece.size != p.data.size:
+            raise ShapeError(
+                f"vector_to_parameters: the vector has {vec.data.size} elements, and the parameters need more"
+            )
+        np.copyto(writable(p), piece.reshape(p.data.shape))
+        start += p.data.size

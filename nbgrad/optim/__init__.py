@@ -1,0 +1,6 @@
+"""Optimizers: each step is one native pass over parameters, gradients and state."""
+
+from nbgrad.optim.adam import Adam
+from nbgrad.optim.adamw import AdamW
+from nbgrad.optim.optimizer import Optimizer
+from nbgrad.optim.sgd import SGD
