@@ -1,0 +1,8 @@
+"""How workers start, meet and end: `spawn`, the supervisor, `join`, and who died.  Knows no tensors and no messages."""
+
+from nbgrad.group.death import died, first_dead
+from nbgrad.group.processes import ProcessContext
+from nbgrad.group.session import Session, join
+from nbgrad.group.spawn import run_script, spawn
+
+__all__ = ["ProcessContext", "Session", "died", "first_dead", "join", "run_script", "spawn"]

@@ -1,0 +1,214 @@
+"""Rendezvous: how processes that somebody else started find the segment of their group, by a key they share.
+
+Note [Meeting]
+~~~~~~~~~~~~~~
+Rank 0 creates the segment under a name made from user and key, holds a lock (flock) on the file, initialises it (magic word
+last) and unlinks the name when all have joined.  The others open the name, again and again until the deadline.
+M1 (fresh)  the kernel drops the lock when rank 0 dies, so a file that nobody has locked is a remnant: rank 0 replaces it,
+            the others ignore it.
+M2 (once)   a second group with the same key waits until the first is complete, and then makes its own segment.
+M3 (again)  who has met once keeps the segment, and joins it again as a new generation, unless somebody of it has died or
+            ended; there is nothing to meet by then, and no memory to grow.
+"""
+
+import errno
+import fcntl
+import os
+import time
+from functools import cache
+from pathlib import Path
+
+from nbgrad.errors import StartupError
+from nbgrad.group import control, launch
+from nbgrad.jit import store
+from nbgrad.shm import words
+from nbgrad.shm.layout import (
+    ARENA_BYTES,
+    EXIT,
+    FAILED,
+    MAGIC,
+    MAGIC_VALUE,
+    RING_CAPACITY,
+    VERSION,
+    WATCHED,
+    WORLD,
+    Layout,
+)
+from nbgrad.shm.segment import Segment
+
+RETRY_S = 0.002  # first pause between two looks at the name; doubles up to RETRY_MOST_S
+RETRY_MOST_S = 0.05
+PACKAGE = Path(__file__).parents[1]
+
+
+@cache
+def version() -> int:
+    """Hash of nbgrad's sources: all workers of a group must have the same."""
+    sources = [path.read_bytes() for path in sorted(PACKAGE.rglob("*.py"))]
+    return int(store.digest(*sources), 16) >> 1
+
+
+class Meeting:
+    """A segment to join."""
+
+    def __init__(self, segment: Segment, layout: Layout):
+        self.segment, self.layout = segment, layout
+
+    def complete(self, rank: int) -> None:
+        """All have joined."""
+
+
+class NamedMeeting(Meeting):
+    """A segment that was found by name, and is kept for the next generation."""
+
+    def complete(self, rank: int) -> None:
+        """All have joined: the name is not needed any more, and deaths must be noticed."""
+        self.segment.unlink()
+        if rank == 0 and self.layout.world > 1:
+            watch(self.segment)
+
+
+_kept: dict[tuple[str, int, int], NamedMeeting] = {}
+_watchers: list = []
+
+
+def meet(key: str | None, rank: int, world: int, end: float) -> NamedMeeting:
+    """The segment of the group `key`; rank 0 makes it."""
+    name = segment_name(key)
+    place = (name, rank, world)
+    kept = _kept.get(place)
+    if kept is None or is_dead(kept):
+        if kept is not None:
+            kept.segment.close()
+        layout = Layout(world)
+        segment = create(name, layout, end) if rank == 0 else attach(name, layout, rank, end)
+        kept = _kept[place] = NamedMeeting(segment, layout)
+    return kept
+
+
+def segment_name(key: str | None) -> str:
+    """The name of the segment for a key, or for what the environment says."""
+    if not key or key == "env://":
+        address = f"{os.environ.get('MASTER_ADDR', '')}:{os.environ.get('MASTER_PORT', '')}"
+        key = os.environ.get("NBGRAD_RUN_ID") or address
+    return f"{os.getuid()}-{store.digest(key.encode())}"
+
+
+def is_dead(meeting: Meeting) -> bool:
+    """Whether somebody of a kept segment has died or ended, so that it can't be complete again."""
+    base, layout = meeting.segment.address, meeting.layout
+    ended = any(words.load(base + layout.worker(k) + EXIT) for k in range(layout.world))
+    return ended or words.load(base + FAILED) != 0
+
+
+def create(name: str, layout: Layout, end: float) -> Segment:
+    """Rank 0: the segment, initialised, its file locked."""
+    pause = RETRY_S
+    while True:
+        try:
+            segment = Segment.create(name, layout.size_bytes)
+        except FileExistsError:
+            if not remove_remnant(name) and time.monotonic() > end:
+                raise StartupError(
+                    f"another group is starting under the same name ({name}) and has not become complete; give this one "
+                    f"another MASTER_PORT or init_method"
+                ) from None
+            time.sleep(pause)
+            pause = min(2 * pause, RETRY_MOST_S)
+            continue
+        try:
+            fcntl.flock(segment.descriptor, fcntl.LOCK_EX)
+            control.commit(segment, layout)
+            control.initialise(segment, layout, version())
+        except BaseException:
+            segment.unlink()
+            segment.unmap()
+            segment.close()
+            raise
+        return segment
+
+
+def remove_remnant(name: str) -> bool:
+    """Unlink the file of a rank 0 that died while it started; True if there was one.  Note [Meeting] M1."""
+    try:
+        segment = Segment.attach(name)
+    except FileNotFoundError:
+        return False
+    try:
+        if not is_remnant(segment):
+            return False
+        segment.owner = True
+        segment.unlink()
+        return True
+    finally:
+        segment.unmap()
+        segment.close()
+
+
+def is_remnant(segment: Segment) -> bool:
+    """Whether nobody has locked the file: its rank 0 has died."""
+    try:
+        fcntl.flock(segment.descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno == errno.EWOULDBLOCK:
+            return False
+        raise
+    fcntl.flock(segment.descriptor, fcntl.LOCK_UN)
+    return True
+
+
+def attach(name: str, layout: Layout, rank: int, end: float) -> Segment:
+    """The other ranks: the segment that rank 0 makes, checked."""
+    pause = RETRY_S
+    while True:
+        try:
+            segment = Segment.attach(name)
+        except FileNotFoundError:
+            segment = None
+        if segment is not None:
+            base = segment.address
+            while not is_remnant(segment) and time.monotonic() < end:
+                # Pairs with the last store of control.initialise: the constants are there.
+                if words.load(base + MAGIC) == MAGIC_VALUE:
+                    refuse_other(segment, layout, rank)
+                    return segment
+                time.sleep(RETRY_S)
+            segment.unmap()
+            segment.close()
+        if time.monotonic() > end:
+            raise StartupError(
+                f"rank {rank} of {layout.world} has found no rank 0 to meet (segment nbgrad-{name} in /dev/shm): was rank 0 "
+                f"started, on this machine, by this user, with the same MASTER_ADDR and MASTER_PORT (or init_method)?"
+            )
+        time.sleep(pause)
+        pause = min(2 * pause, RETRY_MOST_S)
+
+
+def refuse_other(segment: Segment, layout: Layout, rank: int) -> None:
+    """Raise if the segment is of another world size or another nbgrad."""
+    base = segment.address
+    found = Layout(*(words.load(base + word) for word in (WORLD, RING_CAPACITY, ARENA_BYTES)))
+    has_version = words.load(base + VERSION) == version()
+    if has_version and found == layout:
+        return
+    segment.unmap()
+    segment.close()
+    if has_version:
+        raise StartupError(
+            f"rank {rank} has world_size {layout.world}, but rank 0 has {found.world}: all workers must agree"
+        )
+    raise StartupError(
+        f"rank {rank} runs another nbgrad than rank 0: their sources differ ({PACKAGE} here). What workers share in memory "
+        f"is only readable to the same version; start all of them from one installation."
+    )
+
+
+def watch(segment: Segment) -> None:
+    """Start the watcher process, unless one watches already.  Note [Watching] of watcher.py."""
+    for process in list(_watchers):
+        if process.poll() is not None:
+            _watchers.remove(process)
+    if words.cas(segment.address + WATCHED, 0, 1) == 0:
+        process = launch.start("watcher", segment.descriptor, [segment.descriptor], start_new_session=True)
+        process.returncode, process.poll = None, process.poll
+        _watchers.append(process)

@@ -1,0 +1,23 @@
+"""`nbgrad.multiprocessing`: the names of Python's `multiprocessing`, and `spawn`.
+
+    import nbgrad.multiprocessing as mp
+    mp.spawn(work, args=(...), nprocs=4)
+"""
+
+from multiprocessing import *  # noqa: F403 - the same names, as PyTorch does
+from multiprocessing import __all__ as _names
+
+from nbgrad.errors import ProcessException, ProcessExitedException, ProcessRaisedException
+from nbgrad.group import ProcessContext, spawn
+
+SpawnContext = ProcessContext
+
+__all__ = [  # noqa: PLE0604
+    *_names,
+    "ProcessContext",
+    "ProcessException",
+    "ProcessExitedException",
+    "ProcessRaisedException",
+    "SpawnContext",
+    "spawn",
+]
