@@ -1,7 +1,8 @@
 """`nbgrad.multiprocessing`: the names of Python's `multiprocessing`, and `spawn`.
 
-    import nbgrad.multiprocessing as mp
-    mp.spawn(work, args=(...), nprocs=4)
+>>> import math
+>>> import nbgrad.multiprocessing as mp
+>>> mp.spawn(math.pow, args=(2.0,), nprocs=2)
 """
 
 from multiprocessing import *  # noqa: F403 - the same names, as PyTorch does

@@ -11,6 +11,13 @@ ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 PROGRAM = "import sys; sys.path[:] = sys.argv[2:]; from nbgrad.group.{program} import main; main(int(sys.argv[1]))"
 
 
+class Helper(subprocess.Popen):
+    """A process that may outlive this one: no warning about that."""
+
+    def __del__(self) -> None:
+        pass
+
+
 def start(program: str, number: int, descriptors: list[int], **options) -> subprocess.Popen:
     """Run `nbgrad.group.<program>.main(number)` in a new process that inherits `descriptors`.
 
@@ -18,12 +25,14 @@ def start(program: str, number: int, descriptors: list[int], **options) -> subpr
     """
     code = PROGRAM.format(program=program)
     if program == "supervisor":
-        code = code.replace("; from", "; import nbgrad; from", 1)  # all of it: the workers are forked from there
+        code = code.replace(
+            "; from", "; import nbgrad; from", 1
+        )  # all of it: the workers are forked from there
     executable = os.fsdecode(spawn.get_executable() or sys.executable)
     flags = util._args_from_interpreter_flags()  # type: ignore[attr-defined]
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        return subprocess.Popen(
+        return Helper(
             [executable, *flags, "-c", code, str(number), *sys.path],
             stdin=subprocess.DEVNULL,
             pass_fds=descriptors,

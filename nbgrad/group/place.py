@@ -1,5 +1,6 @@
 """The segment that this process was born into, if a supervisor forked it; `join` looks here first."""
 
+import os
 from dataclasses import dataclass
 
 from nbgrad.shm.layout import Layout
@@ -16,6 +17,7 @@ class Place:
 
 
 _here: list[Place] = []
+os.register_at_fork(after_in_child=_here.clear)  # a child of a worker is not the worker
 
 
 def settle(place: Place) -> None:

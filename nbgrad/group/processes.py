@@ -55,9 +55,11 @@ class Carrier:
         return descriptor
 
 
-def pickled(function: Callable, args: tuple, carrier: Carrier) -> bytes:
-    """The task for `worker.main`."""
+def pickled(function: Callable, args: tuple, carrier: Carrier, with_main: bool) -> bytes:
+    """The task for `worker.main`; `with_main`: the workers import the launcher's main module first."""
     preparation = get_preparation_data("nbgrad-worker")
+    if not with_main:
+        preparation = {key: value for key, value in preparation.items() if "main" not in key}
     context.set_spawning_popen(carrier)  # type: ignore[arg-type]
     try:
         payload = io.BytesIO()
@@ -83,7 +85,8 @@ class WorkerProcess:
         self.group, self.index, self.name = group, index, f"nbgrad-worker-{index}"
         self.pid: int | None = None
         self.code: int | None = None
-        self.was_told = False  # the supervisor has sent it a signal
+        self.was_told = False  # the supervisor has sent it a signal, to end the group
+        self.was_member = False  # it had joined a group, and had not left it when it ended
 
     @property
     def exitcode(self) -> int | None:
@@ -117,17 +120,20 @@ class WorkerProcess:
 class ProcessContext:
     """The workers that one call of `spawn` started."""
 
-    def __init__(self, function: Callable, args: tuple, nprocs: int, daemon: bool):
+    def __init__(
+        self, function: Callable, args: tuple, nprocs: int, daemon: bool, with_main: bool = True
+    ):
         if not 1 <= nprocs <= MAX_WORLD:
             raise ValueError(
                 f"nprocs is {nprocs}, but a group has 1 to {MAX_WORLD} workers: each has one bit in the others' doorbells"
             )
         self.is_daemon, self.is_over = daemon, False
         self.failure: ProcessException | None = None
+        self.is_stopped = False
         self.processes = [WorkerProcess(self, index) for index in range(nprocs)]
         self.ends: list[WorkerProcess] = []  # in the order of their ends
         layout, carrier = Layout(nprocs), Carrier()
-        task = pickled(function, args, carrier)
+        task = pickled(function, args, carrier, with_main)
         segment, self.reports = Segment.inherited(layout.size_bytes), report.make()
         self.connection, theirs = Pipe()
         self.supervisor: subprocess.Popen | None = None
@@ -200,11 +206,14 @@ class ProcessContext:
 
     def stop(self, interrupt: bool = False) -> None:
         """End all workers now and wait until they have; `interrupt`: by KeyboardInterrupt first, within half a second."""
+        self.is_stopped = True
         self.send("interrupt" if interrupt else "stop")
         end = time.monotonic() + STOP_S
         try:
             while not self.is_over and self.listen(remaining(end)):
                 pass
+        except (StartupError, WorkerDied):
+            pass  # the supervisor has ended, and the workers with it
         finally:
             self.close()
 
@@ -231,7 +240,7 @@ class ProcessContext:
                 process.pid = pid
         elif kind == "ended":
             process = self.processes[rest[0]]
-            process.code, process.was_told = rest[1:]
+            process.code, process.was_told, process.was_member = rest[1:]
             self.ends.append(process)
         elif kind == "finished":
             self.close()
@@ -260,6 +269,7 @@ class ProcessContext:
             if self.supervisor is not None:
                 self.supervisor.wait(STOP_S)
         except BaseException as error:
+            assert self.supervisor is not None
             self.supervisor.kill()  # the workers die with it
             self.supervisor.wait()
             if not isinstance(error, subprocess.TimeoutExpired):
@@ -272,8 +282,9 @@ class ProcessContext:
 
     def first_failure(self) -> ProcessException | None:
         """The root cause: the first end that is bad and not a consequence of another one."""
-        bad = [process for process in self.ends if process.code != 0 and not process.was_told]
-        if not bad:
+        bad = [process for process in self.ends if process.code != 0]
+        bad = [process for process in bad if not process.was_told] or bad
+        if self.is_stopped or not bad:
             return None
         reports = {process: report.read(self.reports, process.index) for process in bad}
 
@@ -281,18 +292,31 @@ class ProcessContext:
             found = reports[process]
             return found is not None and found.is_consequence
 
-        first = min(bad, key=explains_nothing)  # the sort is stable: the earliest of those that explain
+        first = min(
+            bad, key=explains_nothing
+        )  # the sort is stable: the earliest of those that explain
         found, code, pid = reports[first], first.code or 0, first.pid or 0
         if found is not None:
-            text = f"\n\n-- Process {first.index} terminated with the following error:\n{found.text}"
+            text = (
+                f"\n\n-- Process {first.index} terminated with the following error:\n{found.text}"
+            )
             return ProcessRaisedException(text, first.index, pid)
         if code < 0:
             name = status.signal_name(-code)
             text = f"process {first.index} terminated with signal {name}.{status.hint(code)}"
+            if first.was_told:
+                text += f" The supervisor ended it: {self.deserters()} did not leave the group before ending."
             return ProcessExitedException(text, first.index, pid, code, name)
         return ProcessExitedException(
             f"process {first.index} terminated with exit code {code}", first.index, pid, code
         )
+
+    def deserters(self) -> str:
+        """Workers that returned from their function without leaving the group they had joined."""
+        found = [
+            str(process.index) for process in self.ends if process.was_member and process.code == 0
+        ]
+        return f"process {', '.join(found)}"
 
     def raise_failure(self) -> None:
         """Raise the root cause if a worker has failed."""

@@ -14,6 +14,7 @@ M3 (again)  who has met once keeps the segment, and joins it again as a new gene
 import errno
 import fcntl
 import os
+import subprocess
 import time
 from functools import cache
 from pathlib import Path
@@ -49,41 +50,57 @@ def version() -> int:
 
 
 class Meeting:
-    """A segment to join."""
+    """A segment to join, kept for the next generation."""
 
-    def __init__(self, segment: Segment, layout: Layout):
+    def __init__(self, segment: Segment, layout: Layout, rank: int):
         self.segment, self.layout = segment, layout
+        self.keeps_watcher = rank == 0 and layout.world > 1
+        self.watcher: subprocess.Popen | None = None
 
-    def complete(self, rank: int) -> None:
-        """All have joined."""
+    def watch(self) -> None:
+        """Rank 0: start the watcher process, unless one watches already.  Note [Watching] of watcher.py."""
+        if not self.keeps_watcher:
+            return
+        has_ended = self.watcher is not None and self.watcher.poll() is not None
+        if words.cas(self.segment.address + WATCHED, 0, 1) == 0 or has_ended:
+            number = self.segment.descriptor
+            self.watcher = launch.start("watcher", number, [number], start_new_session=True)
 
-
-class NamedMeeting(Meeting):
-    """A segment that was found by name, and is kept for the next generation."""
-
-    def complete(self, rank: int) -> None:
+    def complete(self) -> None:
         """All have joined: the name is not needed any more, and deaths must be noticed."""
         self.segment.unlink()
-        if rank == 0 and self.layout.world > 1:
-            watch(self.segment)
+        self.watch()
+
+    def close(self) -> None:
+        """Give up the name and the descriptor."""
+        self.segment.close()
 
 
-_kept: dict[tuple[str, int, int], NamedMeeting] = {}
-_watchers: list = []
+_kept: dict[tuple[str, int, int], Meeting] = {}
+os.register_at_fork(after_in_child=_kept.clear)
 
 
-def meet(key: str | None, rank: int, world: int, end: float) -> NamedMeeting:
+def meet(key: str | None, rank: int, world: int, end: float) -> Meeting:
     """The segment of the group `key`; rank 0 makes it."""
     name = segment_name(key)
     place = (name, rank, world)
     kept = _kept.get(place)
     if kept is None or is_dead(kept):
         if kept is not None:
-            kept.segment.close()
+            kept.close()
         layout = Layout(world)
         segment = create(name, layout, end) if rank == 0 else attach(name, layout, rank, end)
-        kept = _kept[place] = NamedMeeting(segment, layout)
+        kept = _kept[place] = Meeting(segment, layout, rank)
+        kept.watch()
     return kept
+
+
+def give_up(meeting: Meeting) -> None:
+    """The group has not become complete: leave no name behind, and start afresh the next time."""
+    for place, kept in list(_kept.items()):
+        if kept is meeting:
+            del _kept[place]
+            meeting.close()
 
 
 def segment_name(key: str | None) -> str:
@@ -201,14 +218,3 @@ def refuse_other(segment: Segment, layout: Layout, rank: int) -> None:
         f"rank {rank} runs another nbgrad than rank 0: their sources differ ({PACKAGE} here). What workers share in memory "
         f"is only readable to the same version; start all of them from one installation."
     )
-
-
-def watch(segment: Segment) -> None:
-    """Start the watcher process, unless one watches already.  Note [Watching] of watcher.py."""
-    for process in list(_watchers):
-        if process.poll() is not None:
-            _watchers.remove(process)
-    if words.cas(segment.address + WATCHED, 0, 1) == 0:
-        process = launch.start("watcher", segment.descriptor, [segment.descriptor], start_new_session=True)
-        process.returncode, process.poll = None, process.poll
-        _watchers.append(process)

@@ -87,6 +87,7 @@ _left: dict[int, int] = {}  # address of a segment -> the generation that this p
 
 
 def _after_fork() -> None:
+    _left.clear()
     for session in _sessions:
         session.is_forked = True
 
@@ -94,7 +95,9 @@ def _after_fork() -> None:
 os.register_at_fork(after_in_child=_after_fork)
 
 
-def join(name: str, rank: int, world_size: int, deadline_s: float = 30.0, key: str | None = None) -> Session:
+def join(
+    name: str, rank: int, world_size: int, deadline_s: float = 30.0, key: str | None = None
+) -> Session:
     """Become worker `rank` of a group of `world_size`; returns when all have joined.
 
     A process that `spawn` forked joins the group it was born into, if that has the wanted size; others meet by `key`.
@@ -126,15 +129,27 @@ def join(name: str, rank: int, world_size: int, deadline_s: float = 30.0, key: s
     end = time.monotonic() + deadline_s
     place = birthplace()
     if place is not None and place.layout.world == world_size:
-        meeting = rendezvous.Meeting(place.segment, place.layout)
-    else:
-        meeting = rendezvous.meet(key, rank, world_size, end)
-    segment, layout = meeting.segment, meeting.layout
+        return enter(place.segment, place.layout, rank, name, end, deadline_s)
+    meeting = rendezvous.meet(key, rank, world_size, end)
+    try:
+        session = enter(meeting.segment, meeting.layout, rank, name, end, deadline_s)
+    except BaseException:
+        rendezvous.give_up(meeting)
+        raise
+    meeting.complete()
+    return session
+
+
+def enter(
+    segment: Segment, layout: Layout, rank: int, name: str, end: float, deadline_s: float
+) -> Session:
+    """Join the next generation in the segment."""
     wait_generation(segment, layout, rank, end)
     session = Session(segment, layout, rank, name)
-    enter(session, end, deadline_s)
-    meeting.complete(rank)
-    session.names = [control.read_name(session.base + layout.worker(k)) for k in range(world_size)]
+    wait_complete(session, end, deadline_s)
+    session.names = [
+        control.read_name(session.base + layout.worker(k)) for k in range(layout.world)
+    ]
     _sessions.add(session)
     _left[session.base] = session.generation
     refuse_twins(session)
@@ -149,7 +164,9 @@ def wait_generation(segment: Segment, layout: Layout, rank: int, end: float) -> 
         death.check(segment, layout, "a join")
         if time.monotonic() > end:
             states = [
-                k for k in range(layout.world) if words.load(segment.address + layout.worker(k) + STATE) != GONE
+                k
+                for k in range(layout.world)
+                if words.load(segment.address + layout.worker(k) + STATE) != GONE
             ]
             raise StartupError(
                 f"rank {rank} wants to join again, but ranks {states} have not left the last group: they must call "
@@ -158,7 +175,7 @@ def wait_generation(segment: Segment, layout: Layout, rank: int, end: float) -> 
         futex.wait(word, last & 0xFFFFFFFF, SLICE_NS)
 
 
-def enter(session: Session, end: float, deadline_s: float) -> None:
+def wait_complete(session: Session, end: float, deadline_s: float) -> None:
     """Take the rank, then wait until all are here.  Note [Generations]."""
     base, block, world = session.base, session.block, session.world
     holder = words.cas(block + PID, 0, os.getpid())

@@ -5,7 +5,6 @@ import random
 import sys
 import types
 from collections.abc import Callable
-from typing import Any
 
 from nbgrad.group.processes import ProcessContext
 
@@ -59,7 +58,9 @@ def spawn(
     >>> mp.spawn(math.pow, args=(2.0,), nprocs=2)  # pow(0, 2.0) and pow(1, 2.0), each in its own process
     """
     if start_method not in START_METHODS:
-        raise ValueError(f"start_method is {start_method!r}; one of {', '.join(START_METHODS)} is wanted")
+        raise ValueError(
+            f"start_method is {start_method!r}; one of {', '.join(START_METHODS)} is wanted"
+        )
     context = ProcessContext(fn, args, nprocs, daemon)
     if not join:
         return context
@@ -67,7 +68,9 @@ def spawn(
     return None
 
 
-def run_script(script: str, args: list[str] | tuple[str, ...] = (), nprocs: int = 1, join: bool = True) -> Any:
+def run_script(
+    script: str, args: list[str] | tuple[str, ...] = (), nprocs: int = 1, join: bool = True
+) -> ProcessContext | None:
     """Run a Python script in `nprocs` workers, each with RANK, LOCAL_RANK, WORLD_SIZE and a run id in its environment.
 
     Parameters
@@ -84,7 +87,12 @@ def run_script(script: str, args: list[str] | tuple[str, ...] = (), nprocs: int 
     environment = run_environment(nprocs)
     if not os.path.exists(script):
         raise FileNotFoundError(f"there is no script {script!r} in {os.getcwd()}")
-    return spawn(script_worker, (os.fspath(script), list(args), environment), nprocs, join)
+    work = (os.fspath(script), list(args), environment)
+    context = ProcessContext(script_worker, work, nprocs, daemon=False, with_main=False)
+    if not join:
+        return context
+    context.join()
+    return None
 
 
 def run_environment(nprocs: int) -> dict[str, str]:

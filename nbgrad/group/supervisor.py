@@ -2,19 +2,19 @@
 
     launcher ──socketpair──▶ supervisor ──fork──▶ worker 0, 1, ...
        ("interrupt",) ("stop",) ("signal", k, number) ──▶
-                      ◀── ("started", pids) ("ended", k, exit code, told to stop?) ... ("finished",)
+                      ◀── ("started", pids) ("ended", k, exit code, is_told, is_member) ... ("finished",)
 
 It has imported nbgrad and loaded its kernels, has one thread (so that forking is safe), and runs no user code.
 
 Note [Ends]
 ~~~~~~~~~~~
-E1 (noticed)  a pidfd becomes readable when its worker ends, however it ends; the supervisor reaps it, so its exit status is
-              exact, sets its poison word if others need it, and wakes every sleeper of the group.
+E1 (noticed)  a pidfd becomes readable when its worker ends, however it ends; the supervisor reaps it, so its exit
+              status is exact, sets its poison word if others need it, and wakes every sleeper of the group.
 E2 (launcher) the end of the launcher is the end of its socket and of its pidfd: all workers are killed at once.
 E3 (here)     if the supervisor itself is killed, the kernel kills the workers (PR_SET_PDEATHSIG, set in each of them).
 E4 (bounded)  after a death the others have GRACE_S to end by themselves, then get SIGTERM, then SIGKILL.
-E5 (Ctrl-C)   the terminal sends SIGINT to launcher, supervisor and workers.  The supervisor only takes note of it; it sends one
-              to the workers when the launcher says "interrupt" and the terminal has not, so each gets exactly one.
+E5 (Ctrl-C)   the terminal sends SIGINT to launcher, supervisor and workers.  The supervisor only takes note of it; it
+              sends one to the workers when the launcher says "interrupt" and the terminal has not, so each gets one.
 """
 
 import gc
@@ -141,7 +141,10 @@ class Supervisor:
     def stop(self, grace_s: float) -> None:
         """End the group: SIGTERM after `grace_s`, SIGKILL soon after."""
         now = time.monotonic()
-        plan = [(now + grace_s, signal.SIGTERM), (now + grace_s + STOP_S, signal.SIGKILL)]
+        plan: list[tuple[float, int]] = [
+            (now + grace_s, signal.SIGTERM),
+            (now + grace_s + STOP_S, signal.SIGKILL),
+        ]
         if not self.plan or plan[0] < self.plan[0]:
             self.plan = plan
 
@@ -164,10 +167,11 @@ class Supervisor:
         state = words.load(self.base + self.layout.worker(rank) + STATE) if rank >= 0 else NOT_HERE
         rank = rank if rank >= 0 else index
         control.note_exit(self.base, self.layout, rank, status.encode(code))
-        if code != 0 or state not in (NOT_HERE, GONE):
+        is_member = state not in (NOT_HERE, GONE)
+        if code != 0 or is_member:
             control.note_death(self.base, self.layout, rank, status.encode(code))
             self.stop(GRACE_S)
-        self.tell("ended", index, code, index in self.told)
+        self.tell("ended", index, code, index in self.told, is_member)
 
     def note_interrupt(self, number: int, frame: object) -> None:
         """Handler of SIGINT."""
@@ -190,6 +194,7 @@ def main(descriptor: int) -> None:
         os.set_inheritable(work.tracker, False)
         resource_tracker._resource_tracker._fd = work.tracker  # type: ignore[attr-defined]
     supervisor = Supervisor(launcher, work)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, it would take the exit statuses away
     signal.signal(signal.SIGINT, supervisor.note_interrupt)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     supervisor.prepare()

@@ -2,12 +2,13 @@
 
 Note [Watching]
 ~~~~~~~~~~~~~~~
-Rank 0 starts it when the group is complete.  It opens a pidfd for each worker that the segment names, and sets the poison word
-of one that ends before it has left.  It is nobody's parent, so it can't know how they ended.
+Rank 0 starts it with the segment.  It opens a pidfd for each worker that the segment names, and sets the poison word of
+one that ends before it has left.  It is nobody's parent, so it can't know how they ended.  It also removes the name of a
+segment whose rank 0 has ended before it could.
 It ends when no worker lives, or when the group has been empty for LINGER_S.
-N1 (one)  WATCHED is 1 while a watcher is there: rank 0 starts one by a CAS 0 -> 1, after it has joined; the watcher that
-          wants to end stores 0, and then looks again whether somebody has joined.  Both are sequentially consistent, so
-          either the watcher sees the new member and stays (CAS back), or rank 0 sees 0 and starts another.
+N1 (one)  WATCHED is 1 while a watcher is there: rank 0 starts one by a CAS 0 -> 1, again after all have joined; the
+          watcher that wants to end stores 0, and then looks again whether somebody has joined.  Both are sequentially
+          consistent, so either the watcher sees the member and stays (CAS back), or rank 0 sees 0 and starts another.
 """
 
 import os
@@ -28,6 +29,9 @@ class Watcher:
 
     def __init__(self, segment: Segment):
         self.base = segment.address
+        self.path = os.readlink(f"/proc/self/fd/{segment.descriptor}")
+        self.file = os.fstat(segment.descriptor).st_ino
+        segment.close()  # or the lock on the file would outlive rank 0: Note [Meeting] M1
         self.layout = Layout(words.load(self.base + WORLD))
         self.poller = select.poll()
         self.pidfds: dict[int, int] = {}  # pid -> pidfd
@@ -77,10 +81,20 @@ class Watcher:
         rank = control.rank_of(pid, self.base, self.layout)
         if rank < 0:
             return
+        if rank == 0:
+            self.remove_name()
         state = words.load(self.base + self.layout.worker(rank) + STATE)
         control.note_exit(self.base, self.layout, rank, status.encode(None))
         if state not in (NOT_HERE, GONE):
             control.note_death(self.base, self.layout, rank, status.encode(None))
+
+    def remove_name(self) -> None:
+        """Unlink the segment's name, if it still is this segment's."""
+        try:
+            if os.stat(self.path).st_ino == self.file:
+                os.unlink(self.path)
+        except FileNotFoundError:
+            pass
 
     def may_end(self) -> bool:
         """Note [Watching] N1."""
