@@ -37,7 +37,7 @@ class Joint:
         arrays = tuple([t.data for t in tensors])
         recording = is_grad_enabled()
         if context is None:
-            if mask and recording:
+            if mask and recording and not hasattr(what, "is_user_code"):  # (a result that goes back was recorded nowhere, too)
                 self.warn_outside()
             return arrays, -1, 0, mask if recording else mask | NO_GRAD
         if target not in context.known:
@@ -73,9 +73,6 @@ class Joint:
         node.n_outputs = len(like)
         context.recvs[message_id] = node
         return tensors
-
-    def received(self, context_id: int) -> None:
-        """A message of the context without tensors has come."""
 
     def enter(self, context_id: int, mask: int) -> tuple:
         """A request begins on this thread, in its caller's context and mode; what `leave` restores."""

@@ -16,6 +16,7 @@ Kernels must not raise, allocate or call anything but other kernels, `inline` fu
 
 import functools
 import sys
+import threading
 
 import llvmlite.binding as llvm
 import numpy as np
@@ -27,6 +28,7 @@ GIL_ELEMENTS = 10_000  # releasing and retaking the GIL costs 30-150 ns: worth i
 F4, F8 = np.dtype("f4"), np.dtype("f8")
 DTYPES = {"k": np.dtype("i8"), "u": np.dtype("u1")}
 kernels = []  # every kernel whose module is imported
+lock = threading.RLock()  # two threads may make their first call at once
 
 
 class Inline:
@@ -62,12 +64,13 @@ class Kernel:
 
     def ready(self):
         """The native builtin (or the dispatcher's stand-in); takes this object's place in its module."""
-        if self.builtin is None:
-            self.builtin = self.make_builtin() if machine.fast_calls else self.slow
-            compile.originals[id(self.builtin)] = self
-            space = vars(sys.modules[self.__module__])
-            if space.get(self.__name__) is self:
-                space[self.__name__] = self.builtin
+        with lock:
+            if self.builtin is None:
+                self.builtin = self.make_builtin() if machine.fast_calls else self.slow
+                compile.originals[id(self.builtin)] = self
+                space = vars(sys.modules[self.__module__])
+                if space.get(self.__name__) is self:
+                    space[self.__name__] = self.builtin
         return self.builtin
 
     def make_builtin(self):
@@ -155,8 +158,9 @@ class Kernel:
             return self.dispatch(args)
         name = "any" if flavour is None else flavour.name
         word = wrapper.FLAVOURS + (3 if name == "float64" else 1)
-        if self.block[word] == 0:
-            self.load(name)
+        with lock:
+            if self.block[word] == 0:
+                self.load(name)
         # A dtype that is equal but not the same object (from pickles of old files) gets the canonical one.
         args = [
             value.view(np.dtype(value.dtype.str)) if type(value) is np.ndarray and value.dtype is not np.dtype(value.dtype.str) else value

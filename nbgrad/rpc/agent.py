@@ -41,9 +41,6 @@ class Joint:
     def outgoing(self, tensors: Any, target: int, what: Any) -> tuple:
         return (), -1, 0, 0
 
-    def received(self, context_id: int) -> None:
-        pass
-
     def incoming(self, source: int, context_id: int, message_id: int, mask: int, arrays: tuple) -> list:
         return list(arrays)
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from nbgrad.errors import RpcEncodeError
 from nbgrad.rpc import codec, remote_error
-from nbgrad.rpc.future import Future
+from nbgrad.rpc.future import Future, describe
 from nbgrad.rpc.message import (
     ARRAYS,
     CALL,
@@ -121,27 +121,26 @@ class Calls:
         self.agent.post(target, 0, INTERN, number, 0, 0, 0, 0, 0, (), f"{module}:{name}".encode())
         return number
 
-    def on_reply(self, message: tuple) -> None:
+    def on_reply(self, message: tuple) -> Any:
         future = self.agent.futures.pop(message[H0], None)
         if future is None or future.finished:
-            return  # timed out before: no recv node is built
+            return None  # timed out before: no recv node is built
         agent, flags = self.agent, message[H3]
-        if flags == NOTHING:
-            agent.joint.received(message[H1])
-            future.finish(None, None)
-            return
+        value = error = None
         try:
-            future.finish(decode(agent, message, flags), None)
-        except Exception as error:
-            if future.finished:
-                raise
-            future.finish(None, error)
+            if flags != NOTHING:
+                value = decode(agent, message, flags)
+        except Exception as failure:
+            error = failure
+        callbacks = future.settle(value, error)
+        return Callbacks(future, callbacks) if callbacks else None
 
-    def on_error(self, message: tuple) -> None:
+    def on_error(self, message: tuple) -> Any:
         future = self.agent.futures.pop(message[H0], None)
-        if future is not None and not future.finished:
-            what = future.text() if callable(future.text) else str(future.text)
-            future.finish(None, remote_error.unpack(message[EXTRA], what))
+        if future is None or future.finished:
+            return None
+        callbacks = future.settle(None, remote_error.unpack(message[EXTRA], describe(future.text)))
+        return Callbacks(future, callbacks) if callbacks else None
 
     # ------------------------------------------------------------ callee
 
@@ -166,6 +165,20 @@ class Calls:
                 ) from error
             self.functions[source][number] = found
         return found
+
+
+class Callbacks:
+    """Callbacks of a future whose reply has come: user code, so not run by the thread that popped the reply."""
+
+    __slots__ = ("callbacks", "future")
+    is_user_code = True
+
+    def __init__(self, future: Future, callbacks: list):
+        self.future, self.callbacks = future, callbacks
+
+    def __call__(self) -> None:
+        for callback in self.callbacks:
+            callback(self.future)
 
 
 class Request:

@@ -97,6 +97,15 @@ class Future:
         self.finish(None, error)
 
     def finish(self, result: Any, error: BaseException | None) -> None:
+        callbacks = self.settle(result, error)
+        for callback in callbacks or ():
+            callback(self)
+        agent = self.agent or waiting_agent()
+        if agent is not None:
+            agent.changed()
+
+    def settle(self, result: Any, error: BaseException | None) -> list | None:
+        """Finish without running callbacks, which are returned; for the agent, whose waiters look by themselves."""
         if self.finished:
             raise RuntimeError("Future can only be marked completed once: it already has a result or an error")
         self.result, self.error = result, error
@@ -104,13 +113,8 @@ class Future:
         self.deadline = 0.0
         if self.lock_event is not None:
             self.lock_event.set()
-        if self.callbacks is not None:
-            callbacks, self.callbacks = self.callbacks, None
-            for callback in callbacks:
-                callback(self)
-        agent = self.agent or waiting_agent()
-        if agent is not None:
-            agent.changed()
+        callbacks, self.callbacks = self.callbacks, None
+        return callbacks
 
     def then(self, callback: Callable[["Future"], Any]) -> "Future":
         """A future of what `callback(this future)` returns; it runs when this one is done, at once if it is."""

@@ -267,4 +267,6 @@ def take(block, args, n_args):
         inc_ref(none)
         poke(message + 24 + 8 * (3 + N_HEADER), none)
     release_record(ring, record)
+    if front(ring) == 0:  # whoever publishes after this look sets the bit again
+        poke(own + TAKEN, taken & ~(1 << source))
     return message
