@@ -142,9 +142,9 @@ class Function:
             )
             like = [(part.data.shape, part.data.dtype) if isinstance(part, Tensor) else None
                     for part in parts]  # fmt: skip
-            node = FunctionNode(
-                pull_back, (ctx, cls, is_input, like), edges, cls.__name__, len(parts)
-            )
+            forms = [(arg.data.shape, arg.data.dtype) for arg in args if isinstance(arg, Tensor)]
+            residuals = (ctx, cls, is_input, forms, like)
+            node = FunctionNode(pull_back, residuals, edges, cls.__name__, len(parts))
             fixed = {id(part) for part in ctx.non_differentiable}
             parts = [
                 Tensor(part.data, True, node, idx)
@@ -157,7 +157,7 @@ class Function:
 
 def pull_back(residuals: Any, g: Any) -> tuple:
     """The VJP of all Functions: wrap, call `backward`, check, unwrap."""
-    ctx, cls, is_input, like = residuals
+    ctx, cls, is_input, forms, like = residuals
     grads = g if len(like) != 1 else [g]
     wrapped: list[Tensor | None] = []
     for part, form in zip(grads, like):
@@ -181,10 +181,22 @@ def pull_back(residuals: Any, g: Any) -> tuple:
             f"function {cls.__name__}.backward returned an incorrect number of gradients "
             f"(expected {n}, got {len(answers)}): one per argument of forward, None where there is none"
         )
-    return tuple(
-        [
-            answer.data if isinstance(answer, Tensor) else answer
-            for answer, is_in in zip(answers, is_input)
-            if is_in
-        ]
-    )
+    given = [answer for answer, is_in in zip(answers, is_input) if is_in]
+    return tuple([checked(cls.__name__, number, answer, *form)
+                  for number, (answer, form) in enumerate(zip(given, forms))])  # fmt: skip
+
+
+def checked(name: str, number: int, answer: Any, shape: tuple, dtype: Any) -> np.ndarray | None:
+    """The array of one gradient that `backward` returned."""
+    if answer is None:
+        return None
+    if not isinstance(answer, Tensor):
+        raise DtypeError(
+            f"function {name}.backward returned {type(answer).__name__} as gradient {number}, not a Tensor or None"
+        )
+    if answer.data.shape != shape:
+        raise ShapeError(
+            f"Function {name} returned an invalid gradient at index {number} - got shape {answer.data.shape} but "
+            f"expected shape compatible with {shape}"
+        )
+    return answer.data.astype(dtype, copy=False)

@@ -103,7 +103,8 @@ def float_format(values: np.ndarray) -> Any:
             return f"{value:.{digits}e}"
         return f"{value:.0f}." if whole else f"{value:.{digits}f}"
 
-    width = max((len(text(float(value))) for value in values), default=0)
+    ordinary = values[np.isfinite(values) & (values != 0)]
+    width = max((len(text(float(value))) for value in ordinary), default=0)
     return lambda value: text(float(value)).rjust(width)
 
 
@@ -128,7 +129,7 @@ def format_tensor(array: np.ndarray, suffixes: list[str]) -> str:
             formatter={"all": text},
             threshold=int(min(Options.threshold, 1 << 60)),
             edgeitems=Options.edgeitems,
-        )
+        ).replace(", ..., ", ",  ..., ")  # PyTorch's two spaces
     out = start + body
     for suffix in suffixes:
         last = len(out) - out.rfind("\n") - 1
