@@ -118,6 +118,8 @@ def torch_python():
 class Table:
     """The rows of one run, on the screen and in the JSON file."""
 
+    meaning = "# ratio = time of {} / time of nbgrad; A/A = nbgrad / nbgrad in the same rounds"
+
     def __init__(self, script, against, json_file=None):
         self.script = script
         self.against = against
@@ -140,9 +142,7 @@ class Table:
         parts += [f"{k} {v}" for k, v in known.items() if k not in ("machine", "cores")]
         print("  ".join(parts))
         if self.against:
-            print(
-                f"# ratio = time of {self.against} / time of nbgrad; A/A = nbgrad / nbgrad in the same rounds"
-            )
+            print(self.meaning.format(self.against))
         self.has_head = True
 
     def columns(self, unit):
@@ -157,8 +157,9 @@ class Table:
         self.unit = unit
 
     def note(self, text):
-        if text:
-            print(f"# {text}")
+        if not self.has_head:
+            self.head()
+        print(f"# {text}")
 
     def row(self, name, unit, ours, other, against_it, again):
         """Print one figure, and write its JSON line.  `ours`, `other`: Summary in ns; `against_it`: Comparison."""
@@ -235,7 +236,8 @@ def measure(table, figures, ours, other, quick):
                     raise SideFailed(f"{figure.name}: nbgrad does not have it: {missing}") from None
                 print(f"# {figure.name}: absent in {table.against}: {missing}")
                 here = [ours, ours]
-        table.note(figure.note)
+        if figure.note:
+            table.note(figure.note)
         n_rounds = figure.quick if quick else figure.rounds
         values, samples = rounds_of(here, figure, number, figure.count, n_rounds)
         for measure, v in values.items():
@@ -250,7 +252,7 @@ def measure(table, figures, ours, other, quick):
                 )
 
 
-def started(stack, places, script, folder, is_group=False):
+def started(stack, places, script, folder, is_group=False, arguments=()):
     """Start a side per (label, framework, python, path) of `places`; `stack` closes them.
 
     Returns
@@ -259,7 +261,7 @@ def started(stack, places, script, folder, is_group=False):
     """
     sides, versions = [], {}
     for label, framework, python, path in places:
-        side = Side(label, framework, python, script, folder, path=path, is_group=is_group)
+        side = Side(label, framework, python, script, folder, path, is_group, arguments)
         stack.callback(side.close)
         sides.append(side)
     for side in reversed(sides):  # the first side's versions win

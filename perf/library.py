@@ -20,7 +20,10 @@ class Library:
     def __init__(self, framework):
         self.framework = framework
         self.package = importlib.import_module(framework)
-        self.package.set_num_threads(1)
+        if framework == "torch":
+            self.package.set_num_threads(
+                1
+            )  # MKL's and OpenMP's pools; NumPy's is set by the environment
 
     def __getattr__(self, name):
         if name.startswith("__"):

@@ -1,6 +1,6 @@
 """The figures of regress.py: each kernel through the operation that calls it, and the paths between processes.
 
-Kernels run on 16,000 float32: 64 kB, so the kernel and not the call around it decides, and warm memory of the heap.
+Kernels run on 24,000 float32: 96 kB, so the kernel and not the call around it decides, and warm memory of the heap.
   "vjp" calls the node's VJP alone, without the engine.  A figure that a revision lacks is skipped, so a
 new operation adds a line here and older revisions stay comparable.
 """
@@ -15,7 +15,7 @@ import op_overhead
 import rpc_latency
 from sides import per_block
 
-ROWS, COLUMNS = 80, 200
+ROWS, COLUMNS = 80, 300
 DTYPE = np.float32
 
 
@@ -162,18 +162,49 @@ def optimizer(name, **options):
     return [common.Figure(title, setup, count=1, rounds=200, quick=80, warm=2, renew=True)]
 
 
+def two(lib):
+    return tensor(lib, ROWS // 2, COLUMNS), tensor(lib, ROWS // 2, COLUMNS, seed=1)
+
+
+def gelu_tanh(lib):
+    f = lib.functional.gelu
+    return lambda x: f(x, approximate="tanh"), tensor(lib, ROWS, COLUMNS)
+
+
+def index_select(lib):
+    rows = lib.from_numpy(np.random.default_rng(2).permutation(ROWS))
+    return lambda x: lib.index_select(x, 0, rows), tensor(lib, ROWS, COLUMNS)
+
+
+POINTWISE = [
+    "relu",
+    "leaky_relu",
+    "elu",
+    "silu",
+    "softplus",
+    "tanh",
+    "sigmoid",
+    "gelu",
+    "exp",
+    "abs",
+    "neg",
+    "sin",
+]
+POSITIVE = ["log", "sqrt", "rsqrt", "reciprocal"]
+BINARY = ["add", "sub", "mul", "div", "pow", "maximum"]
 KERNELS = [
-    *(
-        figure
-        for name in ("relu", "tanh", "sigmoid", "gelu", "exp", "abs")
-        for figure in pointwise(name)
-    ),
-    *(figure for name in ("log", "sqrt") for figure in pointwise(name, low=0.5)),
-    *(figure for name in ("add", "sub", "mul", "div", "maximum") for figure in binary(name)),
+    *(figure for name in POINTWISE for figure in pointwise(name)),
+    *(figure for name in POSITIVE for figure in pointwise(name, low=0.5)),
+    *(figure for name in BINARY for figure in binary(name)),
     *pair("add a row", add_row),
     *(figure for name in ("sum", "mean", "max") for figure in reduction(name)),
     *rows("softmax"),
     *rows("log_softmax"),
+    *pair("logsumexp", lambda lib: (lambda x: x.logsumexp(1), tensor(lib, ROWS, COLUMNS))),
+    *pair("gelu, tanh form", gelu_tanh),
+    *pair("clamp", lambda lib: (lambda x: x.clamp(-1.0, 1.0), tensor(lib, ROWS, COLUMNS))),
+    *pair("index_select", index_select),
+    *pair("cat", lambda lib: (lambda x, y: lib.cat([x, y]), *two(lib))),
     *pair("cross_entropy", cross_entropy),
     *pair("mse_loss", mse_loss),
     *pair("layer_norm", layer_norm),
