@@ -1,7 +1,8 @@
 """Where the memory of results comes from, and how it may be written in place.
 
-All ops allocate through `empty` and `empty_like`, and all in-place writes ask `writable` for the
-array: the two places to change when memory is shared between processes.
+Results of 64 KiB and more are born in this worker's arena, if it is in a group, so that sending them copies nothing.
+Storage there is a *value*: who was sent it never sees a later write.  So every write in place asks `writable` first (which moves the tensor
+to fresh memory if somebody else holds the old), or brackets a long write by `begin_write` and `end_write`.
 """
 
 import sys
@@ -10,8 +11,20 @@ import numpy as np
 
 from nbgrad.autograd.tensor import Tensor
 from nbgrad.errors import GraphError
+from nbgrad.shm import arena
+from nbgrad.shm.binding import IN_ARENA_BYTES, block_of, current
 
-empty = np.empty
+np_empty = np.empty
+
+
+def empty(shape: tuple, dtype: np.dtype) -> np.ndarray:
+    """An uninitialized, C-contiguous array."""
+    array = np_empty(shape, dtype)  # costs nothing until it is touched
+    if array.nbytes >= IN_ARENA_BYTES and current:
+        shared = current[-1].empty(array.shape, array.dtype)
+        if shared is not None:
+            return shared
+    return array
 
 
 def empty_like(array: np.ndarray) -> np.ndarray:
@@ -19,21 +32,79 @@ def empty_like(array: np.ndarray) -> np.ndarray:
     return empty(array.shape, array.dtype)
 
 
+def begin_write(tensor: Tensor) -> np.ndarray:
+    """The tensor's array, to be written until `end_write`: meanwhile nobody can take a snapshot of it.
+
+    If somebody holds the memory (a message, another worker), the tensor moves to a copy of its own first.
+
+    Raises
+    ------
+    GraphError
+        If the array is read-only for another reason.
+    """
+    array = tensor.data
+    block = block_of(array)
+    if block:
+        # Note [Holders] of arena.py, V1 and V2.
+        if array.flags.writeable and arena.begin_write(block):
+            return array
+        fresh = empty(array.shape, array.dtype)
+        np.copyto(fresh, array)
+        tensor.data = fresh
+        block = block_of(fresh)
+        if block:
+            arena.begin_write(block)
+        return fresh
+    if not array.flags.writeable:
+        raise GraphError(
+            f"this tensor of shape {array.shape} can't be written in place: its memory is read-only (it may come from "
+            f"a read-only NumPy array); work on .clone()"
+        )
+    return array
+
+
+def end_write(array: np.ndarray) -> None:
+    """The write into what `begin_write` returned is done."""
+    block = block_of(array)
+    if block:
+        arena.end_write(block)
+
+
 def writable(tensor: Tensor) -> np.ndarray:
-    """The tensor's array, safe to write in place.
+    """The tensor's array, for a write in place that is over before this thread does anything else with the tensor.
 
     Raises
     ------
     GraphError
         If the array is read-only.
     """
-    array = tensor.data
-    if not array.flags.writeable:
-        raise GraphError(
-            f"this tensor of shape {array.shape} can't be written in place: its memory is read-only (it may come from "
-            f"a read-only NumPy array or from another worker); work on .clone()"
-        )
+    array = begin_write(tensor)
+    end_write(array)
     return array
+
+
+def numpy(self: Tensor, *, force: bool = False) -> np.ndarray:
+    """The values as an ndarray that shares memory with the tensor.
+
+    Raises
+    ------
+    GraphError
+        If the tensor requires grad and `force` is False.
+    """
+    if self.requires_grad and not force:
+        raise GraphError(
+            "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead."
+        )
+    block = block_of(self.data)
+    if block:  # from now on it can be written behind our back: copied when sent
+        array = writable(self)
+        block = block_of(array)
+        if block:
+            arena.set_pinned(block, arena.IS_PINNED)
+    return self.data
+
+
+Tensor.numpy = numpy  # type: ignore[method-assign]
 
 
 # Note [Sole owner]
@@ -52,5 +123,8 @@ def is_sole(array: np.ndarray, n_names: int) -> bool:
     base = array.base
     if base is None:
         return True
+    block = block_of(array)
+    if block:
+        return base is not None and arena.holders(block) == 1 and type(base) is not np.ndarray
     # `array.base`, our variable, getrefcount's parameter.
     return type(base) is np.ndarray and base.base is None and sys.getrefcount(base) <= 3

@@ -204,18 +204,8 @@ class Tensor:
         return self
 
     def numpy(self, *, force: bool = False) -> np.ndarray:
-        """The values as an ndarray that shares memory with the tensor.
-
-        Raises
-        ------
-        GraphError
-            If the tensor requires grad and `force` is False.
-        """
-        if self.requires_grad and not force:
-            raise GraphError(
-                "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead."
-            )
-        return self.data
+        """The values as an ndarray; bound by `nbgrad.autograd.buffers`, which knows shared memory."""
+        raise NotImplementedError
 
     def item(self) -> Any:
         """The only element, as a Python number.

@@ -2,5 +2,8 @@
 
 from nbgrad.optim.adam import Adam
 from nbgrad.optim.adamw import AdamW
+from nbgrad.optim.distributed import DistributedOptimizer
 from nbgrad.optim.optimizer import Optimizer
 from nbgrad.optim.sgd import SGD
+
+__all__ = ["SGD", "Adam", "AdamW", "DistributedOptimizer", "Optimizer"]

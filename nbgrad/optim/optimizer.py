@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from nbgrad.autograd import Tensor
-from nbgrad.autograd.buffers import writable
+from nbgrad.autograd.buffers import begin_write, end_write, writable
 from nbgrad.autograd.grad_mode import enable_grad
 from nbgrad.errors import DtypeError, ShapeError
 from nbgrad.ops.broadcast import contiguous
@@ -163,13 +163,16 @@ class Optimizer:
     def step_one(self, group: dict[str, Any], p: Tensor, g: np.ndarray) -> None:
         """Update one parameter, whatever the layout of its memory."""
         state = self.state.setdefault(p, {})
-        array = writable(p)
-        if array.flags.c_contiguous:
-            self.update(group, state, array, g)
-        else:  # a transposed weight, say: kernels want elements in order
-            ordered = array.copy()
-            self.update(group, state, ordered, g)
-            np.copyto(array, ordered)
+        array = begin_write(p)
+        try:
+            if array.flags.c_contiguous:
+                self.update(group, state, array, g)
+            else:  # a transposed weight, say: kernels want elements in order
+                ordered = array.copy()
+                self.update(group, state, ordered, g)
+                np.copyto(array, ordered)
+        finally:
+            end_write(array)
 
     def update(
         self, group: dict[str, Any], state: dict[str, Any], p: np.ndarray, g: np.ndarray

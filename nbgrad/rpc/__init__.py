@@ -11,6 +11,7 @@ from nbgrad.rpc.api import (
     rpc_async,
     rpc_sync,
     shutdown,
+    statistics,
 )
 from nbgrad.rpc.future import Future
 from nbgrad.rpc.options import BackendType, RpcBackendOptions, TensorPipeRpcBackendOptions
@@ -37,4 +38,5 @@ __all__ = [
     "rpc_async",
     "rpc_sync",
     "shutdown",
+    "statistics",
 ]

@@ -27,7 +27,7 @@ from nbgrad.rpc.future import Future, agents
 from nbgrad.rpc.message import ARRAYS, CHUNK, EXTRA, KIND, SOURCE
 from nbgrad.rpc.serving import Serving
 from nbgrad.shm import arena, bell, words
-from nbgrad.shm.binding import Binding, block_of
+from nbgrad.shm.binding import Binding, block_of, current
 from nbgrad.shm.layout import BUSY as BUSY_WORD
 from nbgrad.shm.layout import EPOCH
 from nbgrad.shm.wire import BUSY, FULL, OUTSTANDING, SENT, TOO_LARGE, UNREADABLE
@@ -75,6 +75,7 @@ class Agent:
         self.handlers[CHUNK] = self.transfers.add
         self.serving = Serving(self)
         agents.append(self)
+        current.append(self.binding)
 
     def start(self) -> None:
         self.serving.start()
@@ -137,7 +138,6 @@ class Agent:
             return array
         np.copyto(copy, array)
         arena.set_pinned(block_of(copy), arena.GIVEN)
-        self.serving.count_copied(array.nbytes)
         return copy
 
     def post_to_self(self, row: int, message: tuple) -> None:
@@ -294,5 +294,6 @@ class Agent:
         self.serving.stop()
         if agents and agents[-1] is self:
             agents.pop()
+            current.pop()
 
 

@@ -170,6 +170,13 @@ class RRef:
         self.check_creation()
         return state.send(self.owner_rank, fetch, (self.rref_id,), None, timeout).wait()
 
+    def confirm(self) -> None:
+        """Wait until the value is there; raises what its function raised."""
+        if self.is_owner():
+            self.table.value(self.rref_id).wait()
+        elif self.creation is not None:
+            self.creation.wait()
+
     def check_creation(self) -> None:
         creation = self.creation
         if creation is not None and creation.done() and creation.error is not None:

@@ -36,7 +36,6 @@ class Serving:
         self.threads: list = []
         self.next_deadline = float("inf")
         self.own_thread = threading.local()
-        self.n_bytes_copied = 0
 
     def start(self) -> None:
         self.start_thread(0.0)
@@ -190,9 +189,6 @@ class Serving:
                     time_out(future)
             elif future.deadline:
                 self.next_deadline = min(self.next_deadline, future.deadline)
-
-    def count_copied(self, n_bytes: int) -> None:
-        self.n_bytes_copied += n_bytes
 
     def stop(self) -> None:
         self.stopping = True

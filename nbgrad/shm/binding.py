@@ -9,8 +9,8 @@ import math
 
 import numpy as np
 
-from nbgrad.shm import arena, wire
-from nbgrad.shm.layout import PAGE, Layout
+from nbgrad.shm import arena, wire, words
+from nbgrad.shm.layout import PAGE, SENT_COPIED, SENT_MESSAGES, SENT_ZERO_COPY, Layout
 from nbgrad.shm.ring import size_bytes
 from nbgrad.shm.segment import CHUNK, Segment
 from nbgrad.shm.waiting import wait_bell, wait_epoch, wait_standby
@@ -20,6 +20,7 @@ IN_ARENA_BYTES = 1 << 16  # arrays from this size on are born in the arena
 NAMES = "float32 float64 int64 int32 bool uint8 int8 int16 uint16 uint32 uint64 complex64 complex128 float16".split()
 DTYPES = [np.dtype(name) for name in NAMES]
 CODES = {dtype: code for code, dtype in enumerate(DTYPES)}
+current: list = []  # the binding of this process, if it is in a group
 NEW_FROM_DESCR, SET_BASE_OBJECT = 94, 282  # places in NumPy's C API table
 
 
@@ -77,6 +78,10 @@ class Binding:
         )
         self.wait_epoch = wait_epoch.bind([self.own])
         self.wait_standby = wait_standby.bind([self.own])
+
+    def statistics(self) -> tuple[int, int, int]:
+        """(messages posted, bytes of arrays copied, bytes of arrays sent without a copy) by this worker."""
+        return tuple(words.load(self.own + place) for place in (SENT_MESSAGES, SENT_COPIED, SENT_ZERO_COPY))
 
     def worker(self, rank: int) -> int:
         """Address of a worker's block."""

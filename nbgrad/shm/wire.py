@@ -27,7 +27,7 @@ from nbgrad.jit.primitive import call_address_2, call_address_8, copy_bytes, ext
 from nbgrad.shm.arena import GENERATION, GIVEN, HEADER, HOLDERS, IS_PINNED, PINNED, WRITING, hold, release
 from nbgrad.shm.atomics import fetch_add
 from nbgrad.shm.bell import knock, take_bits
-from nbgrad.shm.layout import TAKEN
+from nbgrad.shm.layout import SENT_COPIED, SENT_MESSAGES, SENT_ZERO_COPY, TAKEN
 from nbgrad.shm.ring import claim, front, publish
 from nbgrad.shm.ring import release as release_record
 
@@ -142,7 +142,8 @@ def post(block, args, n_args):
     poke(at, n_extra)
     poke(at + 8, n_arrays)
     at += 16
-    segment = peek(block + SEGMENT)
+    segment, own = peek(block + SEGMENT), peek(block + OWN)
+    poke(own + SENT_MESSAGES, peek(own + SENT_MESSAGES) + 1)
     for k in range(n_arrays):
         a = peek(arrays + 24 + 8 * k)
         nd, dims, data = peek32(a + 24), peek(a + 32), peek(a + 16)
@@ -155,6 +156,10 @@ def post(block, args, n_args):
         found = 0
         if n_bytes >= MAX_INLINE:
             found = base_block(a, block)
+        if found != 0 and peek(found + PINNED) != GIVEN:
+            poke(own + SENT_ZERO_COPY, peek(own + SENT_ZERO_COPY) + n_bytes)
+        else:
+            poke(own + SENT_COPIED, peek(own + SENT_COPIED) + n_bytes)
         if found != 0:
             poke(at, BLOCK if peek(found + PINNED) != GIVEN else OWNED)
             at += 24 + 8 * nd

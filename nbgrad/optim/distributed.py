@@ -1,0 +1,111 @@
+"""DistributedOptimizer: one local optimizer per worker that owns parameters, stepped by one call each.
+
+    trainer                              each owner
+    step(context_id) ── one call ──►     gradients of that context, one native pass per parameter
+"""
+
+import threading
+from typing import Any
+
+from nbgrad import rpc
+from nbgrad.autograd.grad_mode import no_grad
+from nbgrad.dist_autograd import _is_valid_context, get_gradients
+from nbgrad.errors import ContextError
+from nbgrad.optim.optimizer import Optimizer
+
+
+class LocalOptimizer:
+    """The optimizer of one owner; steps are serialised, since they change parameters in place."""
+
+    lock = threading.Lock()
+
+    def __init__(self, kind: type, parameters: list, args: tuple, kwargs: dict):
+        self.optimizer: Optimizer = kind([rref.local_value() for rref in parameters], *args, **kwargs)
+
+    def step(self, context_id: int) -> None:
+        """Update with the gradients of a context; parameters that have none there stay as they are."""
+        gradients = get_gradients(context_id)
+        found = [gradients.get(p) for p in self.optimizer.parameters()]
+        with no_grad(), LocalOptimizer.lock:
+            self.optimizer.step_with([None if g is None else g.data for g in found])
+
+
+def make(kind: type, parameters: list, args: tuple, kwargs: dict) -> LocalOptimizer:
+    """On an owner: its optimizer."""
+    return LocalOptimizer(kind, parameters, args, kwargs)
+
+
+def step(optimizer: rpc.RRef, context_id: int) -> None:
+    """On an owner: its step."""
+    optimizer.local_value().step(context_id)
+
+
+class DistributedOptimizer:
+    """Optimizer of parameters that live on several workers; PyTorch's class of that name.
+
+    Parameters
+    ----------
+    optimizer_class : type
+        A local optimizer, as `nbgrad.optim.SGD`.
+    params_rref : list of RRef
+        References to the parameters.
+    *args, **kwargs
+        For `optimizer_class`.
+
+    Raises
+    ------
+    Exception
+        What the constructor raised on an owner.
+
+    Examples
+    --------
+    On a worker of a group, with `w` an RRef to a parameter of another worker::
+
+        optimizer = DistributedOptimizer(optim.SGD, [w], lr=0.05)
+        with dist_autograd.context() as context_id:
+            dist_autograd.backward(context_id, [loss()])
+            optimizer.step(context_id)
+    """
+
+    def __init__(self, optimizer_class: type, params_rref: list, *args: Any, **kwargs: Any):
+        owned: dict = {}
+        for rref in params_rref:
+            owned.setdefault(rref.owner(), []).append(rref)
+        if not owned:
+            raise ValueError("optimizer got an empty parameter list")
+        self.is_functional_optim = False
+        with no_grad():
+            made = [
+                rpc.remote(owner, make, args=(optimizer_class, parameters, args, kwargs))
+                for owner, parameters in owned.items()
+            ]
+            for optimizer in made:
+                optimizer.confirm()
+        self.remote_optimizers = made
+
+    def step(self, context_id: int) -> None:
+        """Update all parameters with their gradients of the context; waits for all owners.
+
+        Raises
+        ------
+        ContextError
+            If this worker has no part of the context.
+        Exception
+            What a step raised on an owner; the last one, if several did.
+        """
+        if not isinstance(context_id, int):
+            raise ContextError(f"step() needs the id of the context that backward ran in, got {context_id!r}")
+        _is_valid_context(context_id)
+        with no_grad():
+            futures = [
+                rpc.rpc_async(optimizer.owner(), step, args=(optimizer, context_id))
+                for optimizer in self.remote_optimizers
+            ]
+        error = None
+        for future in futures:
+            try:
+                future.wait()
+            except Exception as failure:
+                error = failure
+        if error is not None:
+            raise error
