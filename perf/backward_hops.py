@@ -42,7 +42,8 @@ def chain(n, sleep_s=0.0):
                         h = rpc_sync("worker1", add, args=(h, y))
                     loss = h.sum()
                     forward.append((clock() - start) / n)
-                    time.sleep(sleep_s) if sleep_s else None
+                    if sleep_s:
+                        time.sleep(sleep_s)
                     start = clock()
                     dist_autograd.backward(context_id, [loss])
                     backward.append((clock() - start) / n)
@@ -59,12 +60,12 @@ def chain(n, sleep_s=0.0):
 
 APART = "apart: the fixed cost of a pass shows (1 hop), or the peer has to wake up (asleep)"
 FIGURES = [
-    common.Figure("4 hops, each", chain(4), count=4, rounds=200, quick=20),
-    common.Figure("16 hops, each", chain(16), count=1, rounds=150, quick=12),
-    common.Figure("64 hops, each", chain(64), count=1, rounds=60, quick=6),
-    common.Figure("1 hop", chain(1), count=10, rounds=200, quick=20, note=APART),
-    common.Figure("1 hop, asleep 10 ms", chain(1, SLEEP_S), count=2, rounds=80, quick=8),
-    common.Figure("16 hops, asleep 10 ms, each", chain(16, SLEEP_S), count=1, rounds=60, quick=6),
+    common.Figure("4 hops, each", chain(4), count=10, rounds=200, quick=20, warm=5),
+    common.Figure("16 hops, each", chain(16), count=4, rounds=150, quick=12, warm=3),
+    common.Figure("64 hops, each", chain(64), count=2, rounds=60, quick=6, warm=2),
+    common.Figure("1 hop", chain(1), count=20, rounds=200, quick=20, warm=10, note=APART),
+    common.Figure("1 hop, asleep 10 ms", chain(1, SLEEP_S), count=2, rounds=80, quick=8, warm=2),
+    common.Figure("16 hops, asleep 10 ms, each", chain(16, SLEEP_S), count=2, rounds=60, quick=6),
 ]
 
 

@@ -281,7 +281,7 @@ def both_places(against, stack, folder):
     return [("nbgrad", "nbgrad", ours, None), (against, "nbgrad", its, None)], against
 
 
-def main(script, description, figures, run_side, is_group=False):
+def main(script, description, figures, run_side, is_group=False, against="torch"):
     """Run a script: as a side when told so by --side, else measure, print and write.  Ends the process.
 
     Parameters
@@ -290,8 +290,10 @@ def main(script, description, figures, run_side, is_group=False):
         `__file__` of the script.
     run_side : function(framework)
         What a child does: ends in `serve(figures, lib)`, in this process or in worker0 of the group it starts.
+    against : str
+        Default of --against.
     """
-    options = flags(description).parse_args()
+    options = flags(description, against).parse_args()
     if options.side:
         run_side(options.side)
         sys.exit(0)
