@@ -101,7 +101,9 @@ def _current_context() -> Context:
 def _get_debug_info() -> dict:
     agent = state.agent()
     open_contexts = list(agent.contexts.table.values())
-    passes = sum(part.outcome() == ledger.RUNNING for c in open_contexts for part in list(c.passes.values()))
+    passes = sum(
+        part.outcome() == ledger.RUNNING for c in open_contexts for part in list(c.passes.values())
+    )
     return {"num_current_backward_passes": passes, "num_autograd_contexts": len(open_contexts)}
 
 
@@ -143,7 +145,9 @@ def backward(
         If a worker ends during the pass.
     """
     if not isinstance(context_id, int) or isinstance(context_id, bool):
-        raise TypeError(f"backward(): incompatible function arguments: context_id must be an int, got {context_id!r}")
+        raise TypeError(
+            f"backward(): incompatible function arguments: context_id must be an int, got {context_id!r}"
+        )
     if isinstance(roots, Tensor) or not isinstance(roots, Sequence):
         raise TypeError(
             f"backward(): incompatible function arguments: roots must be a list of tensors, got {type(roots).__name__}; "
@@ -164,7 +168,9 @@ def check_roots(roots: list) -> None:
         raise GraphError("No tensors provided for gradient computation.")
     for k, root in enumerate(roots):
         if not isinstance(root, Tensor):
-            raise TypeError(f"backward(): incompatible function arguments: root {k} is {type(root).__name__}, not a Tensor")
+            raise TypeError(
+                f"backward(): incompatible function arguments: root {k} is {type(root).__name__}, not a Tensor"
+            )
         if not root.requires_grad:
             raise GraphError(
                 f"requires_grad not set on root {k}: no leaf with requires_grad=True took part in computing it, or it was "

@@ -39,7 +39,18 @@ thread = ThreadState()
 class Context:
     """One worker's part of an autograd context: PyTorch's `DistAutogradContext`."""
 
-    __slots__ = ("__weakref__", "gradients", "id", "known", "lock", "passes", "recvs", "row", "sends", "statistics")
+    __slots__ = (
+        "__weakref__",
+        "gradients",
+        "id",
+        "known",
+        "lock",
+        "passes",
+        "recvs",
+        "row",
+        "sends",
+        "statistics",
+    )
 
     def __init__(self, context_id: int, row: int):
         self.id, self.row = context_id, row
@@ -99,22 +110,30 @@ class Contexts:
 
     def address(self, context_id: int) -> int:
         session = self.agent.session
-        return session.segment.address + session.layout.context_row(context_id >> 48, context_id & 0xFFFF)
+        return session.segment.address + session.layout.context_row(
+            context_id >> 48, context_id & 0xFFFF
+        )
 
     def new(self) -> Context:
         """A fresh context, created by this worker."""
         session, rank = self.agent.session, self.agent.rank
         with self.lock:
             base = session.segment.address
-            if self.free and rows.is_free(base + session.layout.context_row(rank, self.free[0]), self.agent.world):
+            if self.free and rows.is_free(
+                base + session.layout.context_row(rank, self.free[0]), self.agent.world
+            ):
                 row = self.free.popleft()
             else:
                 row = self.n_rows
                 if row >= CONTEXTS:
-                    raise SharedMemoryFull(f"{CONTEXTS} autograd contexts of this worker are open; release some")
+                    raise SharedMemoryFull(
+                        f"{CONTEXTS} autograd contexts of this worker are open; release some"
+                    )
                 if row % COMMIT_ROWS == 0:
                     offset = session.layout.context_row(rank, row)
-                    session.segment.commit(offset, session.layout.context_row(rank, row + COMMIT_ROWS) - offset)
+                    session.segment.commit(
+                        offset, session.layout.context_row(rank, row + COMMIT_ROWS) - offset
+                    )
                 self.n_rows += 1
             use = self.uses[row] = self.uses.get(row, -1) + 1
         context_id = rank << 48 | use << 16 | row

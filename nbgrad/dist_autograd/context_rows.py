@@ -59,7 +59,13 @@ def release(row, context_id):
 def is_open(row, context_id):
     """1 while the row is this context's and not released."""
     word = load(row + WORD)
-    return 1 if word >> 48 == (context_id >> 16) & 0x7FFF and word & RELEASING == 0 and peek(row) == context_id else 0
+    return (
+        1
+        if word >> 48 == (context_id >> 16) & 0x7FFF
+        and word & RELEASING == 0
+        and peek(row) == context_id
+        else 0
+    )
 
 
 @kernel("nnn")

@@ -1,6 +1,6 @@
 """Engine: starts, ends and fails distributed backward passes; the work of one worker in one pass is a Part.
 
-    caller: open row, first contact, seeds ──► GRAD messages between parts ──► unit counter at 0 ──► close row ──► wake caller
+caller: open row, first contact, seeds ──► GRAD messages between parts ──► unit counter at 0 ──► close row ──► wake caller
 """
 
 import contextlib
@@ -33,7 +33,9 @@ class Running:
         if ledger.status(self.row) != ledger.RUNNING:
             return True
         if self.deadline and time.monotonic() > self.deadline:
-            raise RpcTimeout("the backward pass did not end before its timeout; it is dropped on all workers")
+            raise RpcTimeout(
+                "the backward pass did not end before its timeout; it is dropped on all workers"
+            )
         return False
 
 
@@ -43,7 +45,9 @@ class Engine:
     def __init__(self, agent: Any, contexts: Contexts):
         self.agent, self.contexts = agent, contexts
         self.free: deque = deque()
-        self.failed_rows: deque = deque()  # (pass id, told): rows whose parts must be dropped before reuse
+        self.failed_rows: deque = (
+            deque()
+        )  # (pass id, told): rows whose parts must be dropped before reuse
         self.uses: dict = {}
         self.n_rows = 0
         self.running: dict[int, Running] = {}
@@ -60,14 +64,18 @@ class Engine:
 
     # ------------------------------------------------------------ the caller
 
-    def backward(self, context: Any, roots: list, retain: bool, mode: int, timeout: float | None) -> None:
+    def backward(
+        self, context: Any, roots: list, retain: bool, mode: int, timeout: float | None
+    ) -> None:
         """Run one pass to its end."""
         agent = self.agent
         context.merge_done()
         pass_id = self.new_id()
         row = self.address(pass_id)
         ledger.open_row(row, pass_id, mode)
-        running = self.running[pass_id] = Running(row, time.monotonic() + timeout if timeout else 0.0)
+        running = self.running[pass_id] = Running(
+            row, time.monotonic() + timeout if timeout else 0.0
+        )
         part = Part(self, context, pass_id, row)
         part.retain = retain
         part.busy = True
@@ -118,7 +126,9 @@ class Engine:
                 f"Use mode='auto' (the default), which finds that out by itself, or keep such calls outside of the context "
                 f"or under no_grad."
             )
-        raise ProtocolError(f"pass {part.id} ended without a result or an error; sends unserved: {ledger.unserved(running.row)}")
+        raise ProtocolError(
+            f"pass {part.id} ended without a result or an error; sends unserved: {ledger.unserved(running.row)}"
+        )
 
     def new_id(self) -> int:
         """A fresh pass id with a free row."""
@@ -160,7 +170,7 @@ class Engine:
         if part is None:
             row = self.address(pass_id)
             if context is None or ledger.outcome(row, pass_id) != ledger.RUNNING:
-                message = None  # its blocks go back first
+                del message  # its blocks go back first
                 self.give_back(row, pass_id, context_id)
                 return None
             if context.passes:
@@ -197,7 +207,9 @@ class Engine:
         """A node of this worker raised: the record goes to the caller first, then the pass fails."""
         record = pack_failure(error, part.node, self.agent)
         with contextlib.suppress(NbgradError):
-            self.agent.post(part.id >> 48, 0, FAILURE, part.id, part.context.id, 0, 0, 0, 0, (), record)
+            self.agent.post(
+                part.id >> 48, 0, FAILURE, part.id, part.context.id, 0, 0, 0, 0, (), record
+            )
         if ledger.fail(part.row, self.agent.rank):
             self.wake(part.id >> 48)
 

@@ -37,7 +37,9 @@ class Joint:
         arrays = tuple([t.data for t in tensors])
         recording = is_grad_enabled()
         if context is None:
-            if mask and recording and not hasattr(what, "is_user_code"):  # (a result that goes back was recorded nowhere, too)
+            if (
+                mask and recording and not hasattr(what, "is_user_code")
+            ):  # (a result that goes back was recorded nowhere, too)
                 self.warn_outside()
             return arrays, -1, 0, mask if recording else mask | NO_GRAD
         if target not in context.known:
@@ -51,7 +53,9 @@ class Joint:
         context.sends[message_id] = SendRpcBackward(tuple(edges), message_id, target, what)
         return arrays, context.id, message_id, mask
 
-    def incoming(self, source: int, context_id: int, message_id: int, mask: int, arrays: tuple) -> list:
+    def incoming(
+        self, source: int, context_id: int, message_id: int, mask: int, arrays: tuple
+    ) -> list:
         """Tensors of a message; those that require grad hang on one recv function."""
         mask &= ~NO_GRAD
         if not mask:
@@ -61,7 +65,8 @@ class Joint:
         context = self.contexts.get(context_id)
         if context is None:
             raise released(context_id)
-        tensors, like = [], []
+        tensors: list = []
+        like: list = []
         node = RecvRpcBackward(message_id, source, like)
         for a in arrays:
             if mask & 1:
@@ -114,5 +119,3 @@ def released(context_id: int) -> ContextError:
         f"Couldn't find autograd context data for current autograd context id: {context_id}. The context was released "
         f"while this call was under way; wait for all futures before the `with` block ends."
     )
-
-

@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 
 from nbgrad.autograd.grad_buffer import add_into, added
+from nbgrad.autograd.grad_mode import set_enabled
 from nbgrad.autograd.hooks import run_leaf, run_pre
 from nbgrad.autograd.tensor import Tensor
-from nbgrad.autograd.grad_mode import set_enabled
 from nbgrad.dist_autograd import ledger
 from nbgrad.dist_autograd.context import thread
 from nbgrad.dist_autograd.send_recv import RecvRpcBackward
@@ -55,7 +55,9 @@ class Part:
     def outcome(self) -> int:
         """RUNNING, DONE, or the pass has failed: what becomes of `leaves`."""
         state = ledger.outcome(self.row, self.id)
-        return ledger.DONE if state == ledger.FREE else state  # failed rows are not reused before they are dropped here
+        return (
+            ledger.DONE if state == ledger.FREE else state
+        )  # failed rows are not reused before they are dropped here
 
     # ------------------------------------------------------------ actor
 
@@ -69,7 +71,10 @@ class Part:
         return self
 
     def __call__(self) -> None:
-        before = thread.context, set_enabled(False)  # nodes run outside any context, and record nothing
+        before = (
+            thread.context,
+            set_enabled(False),
+        )  # nodes run outside any context, and record nothing
         thread.context = None
         try:
             while True:
@@ -100,7 +105,7 @@ class Part:
             if not isinstance(error, Exception):
                 raise
         finally:
-            message = None  # blocks of a dropped message go back before its unit
+            del message  # blocks of a dropped message go back before its unit
             self.engine.give_back(self.row, self.id, self.context.id)
 
     # ------------------------------------------------------------ counting
@@ -146,9 +151,12 @@ class Part:
         """The caller's own message: seeds at the roots (one listed twice counts twice)."""
         nodes = [root.node for root in roots]
         self.contact(tuple(dict.fromkeys(nodes)))
-        table, ready = self.table, []
+        table = self.table
+        ready: list = []
         for node in nodes:
-            table.setdefault(node, [0, None if node.n_outputs == 1 else [None] * node.n_outputs])[0] += 1
+            table.setdefault(node, [0, None if node.n_outputs == 1 else [None] * node.n_outputs])[
+                0
+            ] += 1
         for root in roots:
             self.deliver((root.node, root.idx), np.ones_like(root.data), ready)
         self.drain(ready)
@@ -160,7 +168,9 @@ class Part:
         if send is None:  # sent after the snapshot: not part of this pass
             if flags & ABSENT:
                 return
-            raise ProtocolError(f"a gradient came for message {message_id}, which this pass has not counted")
+            raise ProtocolError(
+                f"a gradient came for message {message_id}, which this pass has not counted"
+            )
         if flags & ABSENT and self.fast and ledger.phase(self.row):
             self.report(send)
             return
@@ -169,7 +179,8 @@ class Part:
         self.served.add(message_id)
         ledger.serve(self.row, 1)
         self.retain = bool(flags & RETAIN)
-        mask, ready, k = message[H4], [], 0
+        mask, k = message[H4], 0
+        ready: list = []
         for edge in send.edges:
             if mask & 1:
                 self.deliver(edge, arrays[k], ready)
@@ -177,7 +188,7 @@ class Part:
             else:
                 self.deliver(edge, None, ready)
             mask >>= 1
-        message = arrays = None
+        del message, arrays
         self.drain(ready)
 
     def ask(self) -> None:
@@ -204,8 +215,22 @@ class Part:
             self.id >> 48, self.row, REPORT, self.id, self.context.id, 0, 0, 0, 0, (), text.encode()
         )
 
-    def post(self, target: int, kind: int, message_id: int, flags: int, mask: int, arrays: tuple) -> None:
-        self.agent.post(target, self.row, kind, self.id, self.context.id, message_id, flags, mask, 0, arrays, None)
+    def post(
+        self, target: int, kind: int, message_id: int, flags: int, mask: int, arrays: tuple
+    ) -> None:
+        self.agent.post(
+            target,
+            self.row,
+            kind,
+            self.id,
+            self.context.id,
+            message_id,
+            flags,
+            mask,
+            0,
+            arrays,
+            None,
+        )
 
     # ------------------------------------------------------------ running nodes
 
@@ -289,4 +314,6 @@ class Part:
                 mask |= bit
                 arrays.append(part)
             bit <<= 1
-        self.post(node.source, GRAD, node.message_id, RETAIN if self.retain else 0, mask, tuple(arrays))
+        self.post(
+            node.source, GRAD, node.message_id, RETAIN if self.retain else 0, mask, tuple(arrays)
+        )

@@ -1,8 +1,8 @@
 """Send and recv functions: the two ends of a message in the graph.
 
-    sender   tensors ◄──edges── SendRpcBackward        RecvRpcBackward ◄──grad_fn── tensors   receiver
-                                       ▲                      │
-                                       └──── GRAD message ◄───┘        in the backward pass
+sender   tensors ◄──edges── SendRpcBackward        RecvRpcBackward ◄──grad_fn── tensors   receiver
+                                   ▲                      │
+                                   └──── GRAD message ◄───┘        in the backward pass
 """
 
 from typing import Any

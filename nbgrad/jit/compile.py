@@ -12,17 +12,17 @@ import llvmlite.binding as llvm
 
 from nbgrad.jit.primitive import Primitive
 
-FAST = {"reassoc", "contract", "arcp", "nsz"}  # never nnan or ninf: isnan and isinf must keep their meaning
+FAST = {
+    "reassoc",
+    "contract",
+    "arcp",
+    "nsz",
+}  # never nnan or ninf: isnan and isinf must keep their meaning
 
 
 @cache
 def tools():
     """Numba's and llvmlite's names, imported when something must really be compiled (0.5 s)."""
-    import numba
-    from llvmlite import ir
-    from numba.core import cgutils, compiler, registry, types
-    from numba.core.cpu import FastMathOptions
-    from numba.extending import intrinsic
 
     return SimpleNamespace(**locals())
 
@@ -58,7 +58,11 @@ def lower(p, builder, args):
         builder.store_atomic(value, pointer(builder, args[0], p.bits), p.order, p.bits // 8)
     elif p.kind == "rmw":
         where = pointer(builder, args[0], p.bits)
-        return widen(builder, builder.atomic_rmw(p.op, where, narrow(builder, args[1], p.bits), p.order), p.bits)
+        return widen(
+            builder,
+            builder.atomic_rmw(p.op, where, narrow(builder, args[1], p.bits), p.order),
+            p.bits,
+        )
     elif p.kind == "cas":
         old, new = (narrow(builder, value, p.bits) for value in args[1:])
         found = builder.cmpxchg(pointer(builder, args[0], p.bits), old, new, p.order, "seq_cst")
@@ -70,7 +74,10 @@ def lower(p, builder, args):
     elif p.kind == "copy":
         kind = ir.FunctionType(ir.VoidType(), [integer(8).as_pointer()] * 2 + [I64, integer(1)])
         copy = cgutils.get_or_insert_function(builder.module, kind, "llvm.memcpy.p0.p0.i64")
-        builder.call(copy, [pointer(builder, args[0], 8), pointer(builder, args[1], 8), args[2], integer(1)(0)])
+        builder.call(
+            copy,
+            [pointer(builder, args[0], 8), pointer(builder, args[1], 8), args[2], integer(1)(0)],
+        )
     elif p.kind == "scratch":
         return builder.ptrtoint(cgutils.alloca_once(builder, ir.ArrayType(I64, 32)), I64)
     elif p.kind == "external":
@@ -82,7 +89,9 @@ def lower(p, builder, args):
     elif p.kind == "float":
         kind = args[0].type
         name = f"{p.op}.{'f32' if isinstance(kind, ir.FloatType) else 'f64'}"
-        found = cgutils.get_or_insert_function(builder.module, ir.FunctionType(kind, [kind] * p.n_args), name)
+        found = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(kind, [kind] * p.n_args), name
+        )
         return builder.call(found, args)
     elif p.kind == "pow2i":
         single = isinstance(args[0].type, ir.FloatType)
@@ -98,7 +107,9 @@ def lower_pause(builder):
     triple = llvm.get_process_triple()
     if triple.startswith(("x86_64", "i686")):
         kind = ir.FunctionType(ir.VoidType(), [])
-        builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.x86.sse2.pause"), [])
+        builder.call(
+            cgutils.get_or_insert_function(builder.module, kind, "llvm.x86.sse2.pause"), []
+        )
     elif triple.startswith(("aarch64", "arm64")):
         kind = ir.FunctionType(ir.VoidType(), [integer(32)])
         hint = cgutils.get_or_insert_function(builder.module, kind, "llvm.aarch64.isb")
@@ -174,7 +185,12 @@ def numba_function(function):
 
 
 def options(fast):
-    return {"nogil": True, "boundscheck": False, "error_model": "numpy", "fastmath": FAST if fast is True else fast}
+    return {
+        "nogil": True,
+        "boundscheck": False,
+        "error_model": "numpy",
+        "fastmath": FAST if fast is True else fast,
+    }
 
 
 def numba_type(text):

@@ -59,14 +59,18 @@ class FastCall:
                 "this Python keeps its objects in another layout than nbgrad's native calls expect (a free-threaded "
                 "build?), so groups of workers can't start here; training in one process works"
             )
-        block = np.array([word if type(word) is int else id(word) for word in words] or [0], np.int64)
+        block = np.array(
+            [word if type(word) is int else id(word) for word in words] or [0], np.int64
+        )
         machine.immortal.append(tuple(words))
         return machine.make_builtin(self.__name__, self.address(), block, self.__doc__)
 
     @functools.cache  # noqa: B019  one per function of the package
     def address(self):
         symbol = f"{self.__module__}.{self.__name__}"
-        obj = store.load_or_make(f"{symbol}-{code_digest(self.__wrapped__)}", lambda: self.compile(symbol))
+        obj = store.load_or_make(
+            f"{symbol}-{code_digest(self.__wrapped__)}", lambda: self.compile(symbol)
+        )
         return machine.load_object(obj, symbol)
 
     def compile(self, symbol):
@@ -90,7 +94,9 @@ class NativeFunction:
     @functools.cache  # noqa: B019  one per function of the package
     def address(self):
         symbol = f"{self.__module__}.{self.__name__}"
-        obj = store.load_or_make(f"{symbol}-{code_digest(self.__wrapped__)}", lambda: self.compile(symbol))
+        obj = store.load_or_make(
+            f"{symbol}-{code_digest(self.__wrapped__)}", lambda: self.compile(symbol)
+        )
         return machine.load_object(obj, symbol)
 
     def compile(self, symbol):

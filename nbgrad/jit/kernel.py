@@ -24,7 +24,9 @@ import numpy as np
 from nbgrad.errors import DtypeError, ShapeError
 from nbgrad.jit import compile, machine, store, wrapper
 
-GIL_ELEMENTS = 10_000  # releasing and retaking the GIL costs 30-150 ns: worth it from about 5 us of work
+GIL_ELEMENTS = (
+    10_000  # releasing and retaking the GIL costs 30-150 ns: worth it from about 5 us of work
+)
 F4, F8 = np.dtype("f4"), np.dtype("f8")
 DTYPES = {"k": np.dtype("i8"), "u": np.dtype("u1")}
 kernels = []  # every kernel whose module is imported
@@ -90,7 +92,9 @@ class Kernel:
         block[wrapper.THRESHOLD] = self.threshold
         machine.immortal.append(slow)
         self.block = block
-        return machine.make_builtin(self.__name__, wrapper_address(self.signature), block, self.__doc__)
+        return machine.make_builtin(
+            self.__name__, wrapper_address(self.signature), block, self.__doc__
+        )
 
     def symbol(self, flavour):
         return f"{self.__module__}.{self.__qualname__}.{flavour}".replace("<locals>.", "")
@@ -131,7 +135,9 @@ class Kernel:
     def slow(self, *args):
         """What the builtin does with arguments it can't take: compile the flavour, or say what is wrong."""
         if len(args) != len(self.arguments):
-            raise TypeError(f"kernel {self.__name__} takes {len(self.arguments)} arguments, got {len(args)}")
+            raise TypeError(
+                f"kernel {self.__name__} takes {len(self.arguments)} arguments, got {len(args)}"
+            )
         flavour, sizes = None, []
         for k, (value, (letter, written)) in enumerate(zip(args, self.arguments, strict=True)):
             if letter not in "aAku":
@@ -145,15 +151,25 @@ class Kernel:
             else:
                 right = value.dtype == DTYPES[letter] or (letter == "u" and value.dtype == np.bool_)
             if not right:
-                wanted = flavour if letter in "aA" and flavour in (F4, F8) else DTYPES.get(letter, "float32 or float64")
+                wanted = (
+                    flavour
+                    if letter in "aA" and flavour in (F4, F8)
+                    else DTYPES.get(letter, "float32 or float64")
+                )
                 raise DtypeError(f"{where} has dtype {value.dtype}; wanted {wanted}")
             if not value.flags.c_contiguous or (written and not value.flags.writeable):
-                state = "not C-contiguous" if not value.flags.c_contiguous else "read-only, but is written"
+                state = (
+                    "not C-contiguous"
+                    if not value.flags.c_contiguous
+                    else "read-only, but is written"
+                )
                 raise DtypeError(f"{where} (shape {value.shape}) is {state}")
             if letter == "a":
                 sizes.append(value.size)
         if len(set(sizes)) > 1:
-            raise ShapeError(f"kernel {self.__name__}: arrays of one size wanted, got sizes {sizes}")
+            raise ShapeError(
+                f"kernel {self.__name__}: arrays of one size wanted, got sizes {sizes}"
+            )
         if not machine.fast_calls:
             return self.dispatch(args)
         name = "any" if flavour is None else flavour.name
@@ -163,7 +179,9 @@ class Kernel:
                 self.load(name)
         # A dtype that is equal but not the same object (from pickles of old files) gets the canonical one.
         args = [
-            value.view(np.dtype(value.dtype.str)) if type(value) is np.ndarray and value.dtype is not np.dtype(value.dtype.str) else value
+            value.view(np.dtype(value.dtype.str))
+            if type(value) is np.ndarray and value.dtype is not np.dtype(value.dtype.str)
+            else value
             for value in args
         ]
         return self.builtin(*args)
@@ -171,7 +189,9 @@ class Kernel:
     def dispatch(self, args):
         """The stand-in where struct offsets are not as expected: Numba's own dispatcher, ten times slower a call."""
         dispatcher = compile.numba_form(self)
-        single = next((a.dtype == F4 for a in args if type(a) is np.ndarray and a.dtype in (F4, F8)), False)
+        single = next(
+            (a.dtype == F4 for a in args if type(a) is np.ndarray and a.dtype in (F4, F8)), False
+        )
         fitted = []
         for value, (letter, _) in zip(args, self.arguments, strict=True):
             if letter in "aAku":
@@ -187,7 +207,9 @@ class Kernel:
 def code_digest(function, *options):
     """Hash of the sources of `function` and of all kernels it calls, and of its options."""
     files, primitives = compile.dependencies(function)
-    return store.digest(repr((options, primitives)).encode(), *(store.source_digest(f).encode() for f in files))
+    return store.digest(
+        repr((options, primitives)).encode(), *(store.source_digest(f).encode() for f in files)
+    )
 
 
 @functools.cache
@@ -195,7 +217,10 @@ def wrapper_address(signature):
     """Address of the native wrapper for a signature; compiled by LLVM in milliseconds, kept in the store."""
     symbol = "wrap." + signature.replace(">", "w").replace("=", ".")
     obj = store.load_or_make(
-        symbol, lambda: machine.emit(llvm.parse_assembly(wrapper.wrapper_text(signature, symbol)), {symbol})
+        symbol,
+        lambda: machine.emit(
+            llvm.parse_assembly(wrapper.wrapper_text(signature, symbol)), {symbol}
+        ),
     )
     return machine.load_object(obj, symbol)
 
@@ -236,4 +261,8 @@ def inline(function):
 
 def load_cached() -> int:
     """Load every flavour of every imported kernel that the store holds; how many.  Compiles nothing."""
-    return sum(k.load_cached(flavour) for k in list(kernels) for flavour in k.flavours()) if machine.fast_calls else 0
+    return (
+        sum(k.load_cached(flavour) for k in list(kernels) for flavour in k.flavours())
+        if machine.fast_calls
+        else 0
+    )

@@ -21,7 +21,9 @@ class Primitive:
     returns: bool = True
 
     def __call__(self, *args):
-        raise TypeError(f"{self.name} is a primitive for kernels; in Python call a kernel that uses it")
+        raise TypeError(
+            f"{self.name} is a primitive for kernels; in Python call a kernel that uses it"
+        )
 
 
 def external(symbol: str, n_args: int, returns: bool = True) -> Primitive:
@@ -38,7 +40,9 @@ peek8 = Primitive("peek8", "peek", bits=8)
 poke8 = Primitive("poke8", "poke", bits=8, returns=False)
 copy_bytes = Primitive("copy_bytes", "copy", returns=False)  # copy_bytes(to, from, n_bytes)
 scratch = Primitive("scratch", "scratch")  # scratch(): address of 256 bytes of this call's stack
-call_address_2 = Primitive("call_address_2", "pointer", n_args=3)  # (function address, a, b) -> int64
+call_address_2 = Primitive(
+    "call_address_2", "pointer", n_args=3
+)  # (function address, a, b) -> int64
 call_address_8 = Primitive("call_address_8", "pointer", n_args=9)
 
 # Floating point, for the type of the argument: one machine instruction each.
@@ -48,4 +52,6 @@ fsqrt = Primitive("fsqrt", "float", "llvm.sqrt", n_args=1)
 fmax = Primitive("fmax", "float", "llvm.maxnum", n_args=2)
 fmin = Primitive("fmin", "float", "llvm.minnum", n_args=2)
 copysign = Primitive("copysign", "float", "llvm.copysign", n_args=2)
-pow2i = Primitive("pow2i", "pow2i")  # 2**n for an integral-valued float n in the range of normal numbers
+pow2i = Primitive(
+    "pow2i", "pow2i"
+)  # 2**n for an integral-valued float n in the range of normal numbers

@@ -153,9 +153,13 @@ def wrapper_text(signature: str, symbol: str) -> str:
     t.add("br label %out")
     t.label("out")
     if result == "d":
-        t.add(f"ret ptr {t.new('call ptr @PyFloat_FromDouble(double ' + t.new('load double, ptr %result') + ')')}")
+        t.add(
+            f"ret ptr {t.new('call ptr @PyFloat_FromDouble(double ' + t.new('load double, ptr %result') + ')')}"
+        )
     elif result == "n":
-        t.add(f"ret ptr {t.new('call ptr @PyLong_FromLongLong(i64 ' + t.new('load i64, ptr %result') + ')')}")
+        t.add(
+            f"ret ptr {t.new('call ptr @PyLong_FromLongLong(i64 ' + t.new('load i64, ptr %result') + ')')}"
+        )
     else:
         none = t.word(block, 8 * NONE, "ptr")
         t.add(f"call void @Py_IncRef(ptr {none})")
@@ -226,7 +230,15 @@ def call_kernel(t, kernel, values, kind, width):
         if value[0] == "array":
             _, data, size, item = value
             item = item or width
-            parts += ["ptr null", "ptr null", f"i64 {size}", f"i64 {item}", f"ptr {data}", f"i64 {size}", f"i64 {item}"]
+            parts += [
+                "ptr null",
+                "ptr null",
+                f"i64 {size}",
+                f"i64 {item}",
+                f"ptr {data}",
+                f"i64 {size}",
+                f"i64 {item}",
+            ]
         elif value[0] == "float":
             number = t.new(f"fptrunc double {value[1]} to float") if kind == "float" else value[1]
             parts.append(f"{kind} {number}")

@@ -1,7 +1,7 @@
 """DistributedOptimizer: one local optimizer per worker that owns parameters, stepped by one call each.
 
-    trainer                              each owner
-    step(context_id) ── one call ──►     gradients of that context, one native pass per parameter
+trainer                              each owner
+step(context_id) ── one call ──►     gradients of that context, one native pass per parameter
 """
 
 import threading
@@ -20,7 +20,9 @@ class LocalOptimizer:
     lock = threading.Lock()
 
     def __init__(self, kind: type, parameters: list, args: tuple, kwargs: dict):
-        self.optimizer: Optimizer = kind([rref.local_value() for rref in parameters], *args, **kwargs)
+        self.optimizer: Optimizer = kind(
+            [rref.local_value() for rref in parameters], *args, **kwargs
+        )
 
     def step(self, context_id: int) -> None:
         """Update with the gradients of a context; parameters that have none there stay as they are."""
@@ -94,7 +96,9 @@ class DistributedOptimizer:
             What a step raised on an owner; the last one, if several did.
         """
         if not isinstance(context_id, int):
-            raise ContextError(f"step() needs the id of the context that backward ran in, got {context_id!r}")
+            raise ContextError(
+                f"step() needs the id of the context that backward ran in, got {context_id!r}"
+            )
         _is_valid_context(context_id)
         with no_grad():
             futures = [

@@ -41,7 +41,9 @@ class Joint:
     def outgoing(self, tensors: Any, target: int, what: Any) -> tuple:
         return (), -1, 0, 0
 
-    def incoming(self, source: int, context_id: int, message_id: int, mask: int, arrays: tuple) -> list:
+    def incoming(
+        self, source: int, context_id: int, message_id: int, mask: int, arrays: tuple
+    ) -> list:
         return list(arrays)
 
     def enter(self, context_id: int, mask: int) -> Any:
@@ -109,7 +111,9 @@ class Agent:
             if status == FULL:
                 self.drain()
             elif status == BUSY:
-                time.sleep(0)  # another thread of this process is inside an in-place update; let it finish
+                time.sleep(
+                    0
+                )  # another thread of this process is inside an in-place update; let it finish
             elif status == UNREADABLE:
                 arrays = tuple([codec.plain(a, "an array") for a in arrays])
             elif status == TOO_LARGE:
@@ -123,7 +127,9 @@ class Agent:
         if inline + len(extra or b"") + 200 * len(arrays) <= limit * 3:
             return staged, extra, kind
         if kind >> 8:
-            raise MessageTooLarge(f"a message with {len(arrays)} arrays does not fit into a ring: send fewer at a time")
+            raise MessageTooLarge(
+                f"a message with {len(arrays)} arrays does not fit into a ring: send fewer at a time"
+            )
         number, pieces = self.transfers.split(staged, extra, limit)
         for piece in pieces:
             self.post(target, 0, CHUNK, number, 0, 0, 0, 0, 0, (), piece)
@@ -295,5 +301,3 @@ class Agent:
         if agents and agents[-1] is self:
             agents.pop()
             current.pop()
-
-

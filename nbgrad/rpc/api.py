@@ -1,8 +1,8 @@
 """The RPC interface: PyTorch's names, order of arguments and meaning.
 
-    rpc.init_rpc("worker0", rank=0, world_size=2)
-    y = rpc.rpc_sync("worker1", function, args=(x,))
-    rpc.shutdown()
+rpc.init_rpc("worker0", rank=0, world_size=2)
+y = rpc.rpc_sync("worker1", function, args=(x,))
+rpc.shutdown()
 """
 
 import atexit
@@ -29,7 +29,9 @@ from nbgrad.shm import bell, words
 from nbgrad.shm.layout import DRAINED, LEAVING, STATE
 
 UNSET = -1.0
-SWITCH_INTERVAL_S = 0.0005  # a busy main thread keeps a message waiting for this long, not for 5 ms (FACTS.md)
+SWITCH_INTERVAL_S = (
+    0.0005  # a busy main thread keeps a message waiting for this long, not for 5 ms (FACTS.md)
+)
 START_S = 30.0
 on_start: list = []  # functions of an agent: what is attached when a group has formed
 
@@ -65,7 +67,9 @@ def init_rpc(
         raise RpcError("RPC is already initialized: call shutdown() first")
     options = rpc_backend_options or TensorPipeRpcBackendOptions()
     if not isinstance(options, TensorPipeRpcBackendOptions):
-        raise TypeError(f"rpc_backend_options must be TensorPipeRpcBackendOptions, got {type(options).__name__}")
+        raise TypeError(
+            f"rpc_backend_options must be TensorPipeRpcBackendOptions, got {type(options).__name__}"
+        )
     rank, world_size = place(rank, world_size)
     session = group.join(name, rank, world_size, START_S, options.init_method)
     State.timeout_s = options.rpc_timeout
@@ -86,7 +90,9 @@ def place(rank: int, world_size: int | None) -> tuple[int, int]:
     """Rank and world size, from the environment where they are not given."""
     if rank is None or rank < 0:
         if "RANK" not in os.environ:
-            raise ValueError("init_rpc needs rank= (or RANK in the environment): which worker of the group is this?")
+            raise ValueError(
+                "init_rpc needs rank= (or RANK in the environment): which worker of the group is this?"
+            )
         rank = int(os.environ["RANK"])
     if world_size is None:
         if "WORLD_SIZE" not in os.environ:
@@ -98,7 +104,9 @@ def place(rank: int, world_size: int | None) -> tuple[int, int]:
     return rank, world_size
 
 
-def rpc_sync(to: Any, func: Callable, args: Any = None, kwargs: dict | None = None, timeout: float = UNSET) -> Any:
+def rpc_sync(
+    to: Any, func: Callable, args: Any = None, kwargs: dict | None = None, timeout: float = UNSET
+) -> Any:
     """Call `func(*args, **kwargs)` on worker `to`, and wait for its value.
 
     Parameters
@@ -122,12 +130,16 @@ def rpc_sync(to: Any, func: Callable, args: Any = None, kwargs: dict | None = No
     return state.send(to, func, args, kwargs, timeout).wait()
 
 
-def rpc_async(to: Any, func: Callable, args: Any = None, kwargs: dict | None = None, timeout: float = UNSET) -> Future:
+def rpc_async(
+    to: Any, func: Callable, args: Any = None, kwargs: dict | None = None, timeout: float = UNSET
+) -> Future:
     """Call `func(*args, **kwargs)` on worker `to`; a future of its value."""
     return state.send(to, func, args, kwargs, timeout)
 
 
-def remote(to: Any, func: Callable, args: Any = None, kwargs: dict | None = None, timeout: float = UNSET) -> RRef:
+def remote(
+    to: Any, func: Callable, args: Any = None, kwargs: dict | None = None, timeout: float = UNSET
+) -> RRef:
     """Call `func(*args, **kwargs)` on worker `to`, where the value stays; a reference to it, at once.
 
     An error in `func` is raised when the reference is used.
@@ -137,7 +149,9 @@ def remote(to: Any, func: Callable, args: Any = None, kwargs: dict | None = None
     if not callable(func):
         raise TypeError(f"function should be callable, and {func!r} is not.")
     rref_id = agent.rrefs.new_id()
-    creation = state.send(owner, rrefs.create, (rref_id, func, tuple(args or ()), kwargs), None, timeout)
+    creation: Future | None = state.send(
+        owner, rrefs.create, (rref_id, func, tuple(args or ()), kwargs), None, timeout
+    )
     if owner == agent.rank:
         creation = None
     return RRef.of(agent.rrefs, rref_id, owner, creation)

@@ -54,14 +54,17 @@ class Calls:
 
     # ------------------------------------------------------------ caller
 
-    def send(self, target: int, function: Callable, args: tuple, kwargs: dict | None, timeout: float) -> Future:
+    def send(
+        self, target: int, function: Callable, args: tuple, kwargs: dict | None, timeout: float
+    ) -> Future:
         """Post the call; its future."""
         agent = self.agent
         number = self.ids[target].get(function) if getattr(function, "__hash__", None) else None
         if number is None:
             number = self.intern(target, function)
-        kind = codec.Tensors.kind
-        extra, plain = None, ()
+        kind: Any = codec.Tensors.kind
+        extra: Any = None
+        plain: Any = ()
         for value in args:
             if type(value) is not kind:
                 break
@@ -78,14 +81,32 @@ class Calls:
                 extra, tensors, plain = codec.encode((function, args, kwargs), what)
         arrays, context_id, message_id, mask = agent.joint.outgoing(tensors, target, function)
         if plain:
-            arrays = (*arrays, *[codec.plain(a, f"an array in the arguments of {name_of(function)}") for a in plain])
+            arrays = (
+                *arrays,
+                *[
+                    codec.plain(a, f"an array in the arguments of {name_of(function)}")
+                    for a in plain
+                ],
+            )
         future = Future(agent=agent)
         future.text = functools.partial(self.describe, function, target)
         call = agent.new_call(future)
         if timeout > 0:
             agent.set_deadline(future, timeout)
         try:
-            agent.post(target, 0, CALL, call, context_id, message_id, number, mask, len(tensors), arrays, extra)
+            agent.post(
+                target,
+                0,
+                CALL,
+                call,
+                context_id,
+                message_id,
+                number,
+                mask,
+                len(tensors),
+                arrays,
+                extra,
+            )
         except BaseException:
             agent.futures.pop(call, None)
             raise
@@ -102,7 +123,10 @@ class Calls:
         RpcEncodeError
             If it can't be found by its name: a lambda, a local function.
         """
-        module, name = getattr(function, "__module__", None), getattr(function, "__qualname__", None)
+        module, name = (
+            getattr(function, "__module__", None),
+            getattr(function, "__qualname__", None),
+        )
         if module is None or name is None or getattr(function, "__self__", None) is not None:
             return PICKLED  # bound methods, partials, callable objects
         try:
@@ -198,14 +222,16 @@ class Request:
     def __call__(self) -> None:
         calls, message = self.calls, self.message
         agent = calls.agent
-        source, call, context_id = message[SOURCE], message[H0], message[H1]
+        source, context_id = message[SOURCE], message[H1]
         joint = agent.joint
         previous = joint.enter(context_id, message[H4])
         try:
             number = message[H3]
             if number and not number & HAS_ARGUMENTS:
                 function = calls.function(source, number)
-                value = function(*joint.incoming(source, context_id, message[H2], message[H4], message[ARRAYS]))
+                value = function(
+                    *joint.incoming(source, context_id, message[H2], message[H4], message[ARRAYS])
+                )
             else:
                 content = unpickle(agent, message)
                 if number:
@@ -227,7 +253,10 @@ class Request:
     def reply(self, value: Any) -> None:
         agent, message = self.calls.agent, self.message
         source, call = message[SOURCE], message[H0]
-        extra, plain, flags = None, (), 0
+        extra: Any = None
+        plain: Any = ()
+        tensors: Any
+        flags = 0
         if type(value) is codec.Tensors.kind:
             tensors, flags = [value], ONE_TENSOR
         elif value is None:
@@ -236,8 +265,13 @@ class Request:
             extra, tensors, plain = codec.encode(value, "the result of a remote call")
         arrays, context_id, message_id, mask = agent.joint.outgoing(tensors, source, self)
         if plain:
-            arrays = (*arrays, *[codec.plain(a, "an array in the result of a remote call") for a in plain])
-        agent.post(source, 0, REPLY, call, context_id, message_id, flags, mask, len(tensors), arrays, extra)
+            arrays = (
+                *arrays,
+                *[codec.plain(a, "an array in the result of a remote call") for a in plain],
+            )
+        agent.post(
+            source, 0, REPLY, call, context_id, message_id, flags, mask, len(tensors), arrays, extra
+        )
 
     def reply_later(self, context_id: int, future: Future) -> None:
         joint = self.calls.agent.joint
@@ -258,14 +292,18 @@ class Request:
 def unpickle(agent: Any, message: tuple) -> Any:
     """The pickled content of a message; `h5` of its arrays belong to tensors, the rest are plain."""
     n_tensors, arrays = message[7], message[ARRAYS]
-    tensors = agent.joint.incoming(message[SOURCE], message[H1], message[H2], message[H4], arrays[:n_tensors])
+    tensors = agent.joint.incoming(
+        message[SOURCE], message[H1], message[H2], message[H4], arrays[:n_tensors]
+    )
     return codec.decode(message[EXTRA], tensors, list(arrays[n_tensors:]))
 
 
 def decode(agent: Any, message: tuple, flags: int) -> Any:
     """The value of a REPLY."""
     if flags == ONE_TENSOR:
-        return agent.joint.incoming(message[SOURCE], message[H1], message[H2], message[H4], message[ARRAYS])[0]
+        return agent.joint.incoming(
+            message[SOURCE], message[H1], message[H2], message[H4], message[ARRAYS]
+        )[0]
     return unpickle(agent, message)
 
 

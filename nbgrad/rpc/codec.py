@@ -42,7 +42,9 @@ class Pickler(pickle.Pickler):
 
     def persistent_id(self, value: Any) -> Any:
         if isinstance(value, Tensors.kind):
-            for k, known in enumerate(self.box.tensors):  # the same object twice is one tensor there, too
+            for k, known in enumerate(
+                self.box.tensors
+            ):  # the same object twice is one tensor there, too
                 if known is value:
                     return k
             self.box.tensors.append(value)
@@ -121,7 +123,9 @@ def plain(array: np.ndarray, what: str) -> np.ndarray:
             f"Dtypes that do: {', '.join(str(d) for d in CODES)}; convert it with .astype()"
         )
     canonical = np.dtype(dtype.str)
-    fitted = np.ascontiguousarray(array).reshape(array.shape)  # (ascontiguousarray makes 0-d arrays 1-d)
+    fitted = np.ascontiguousarray(array).reshape(
+        array.shape
+    )  # (ascontiguousarray makes 0-d arrays 1-d)
     if type(fitted) is not np.ndarray:
         fitted = fitted.view(np.ndarray)
     return fitted if fitted.dtype is canonical else fitted.view(canonical)

@@ -23,7 +23,17 @@ class Future:
     42
     """
 
-    __slots__ = ("agent", "callbacks", "deadline", "error", "finished", "lock_event", "result", "text", "timeout")
+    __slots__ = (
+        "agent",
+        "callbacks",
+        "deadline",
+        "error",
+        "finished",
+        "lock_event",
+        "result",
+        "text",
+        "timeout",
+    )
 
     def __init__(self, *, devices: Any = None, agent: Any = None):
         self.finished = False
@@ -83,7 +93,9 @@ class Future:
         if self.error is not None:
             raise self.error
         if not self.finished:
-            raise RuntimeError("value() of a future that is not done: call wait(), or look at done() first")
+            raise RuntimeError(
+                "value() of a future that is not done: call wait(), or look at done() first"
+            )
         return self.result
 
     def set_result(self, result: Any) -> None:
@@ -107,7 +119,9 @@ class Future:
     def settle(self, result: Any, error: BaseException | None) -> list | None:
         """Finish without running callbacks, which are returned; for the agent, whose waiters look by themselves."""
         if self.finished:
-            raise RuntimeError("Future can only be marked completed once: it already has a result or an error")
+            raise RuntimeError(
+                "Future can only be marked completed once: it already has a result or an error"
+            )
         self.result, self.error = result, error
         self.finished = True
         self.deadline = 0.0
@@ -142,7 +156,9 @@ class Future:
         callback(self)
 
     def __reduce__(self) -> Any:
-        raise TypeError("a Future can't be pickled: it is the promise of one process; send its value")
+        raise TypeError(
+            "a Future can't be pickled: it is the promise of one process; send its value"
+        )
 
 
 agents: list = []  # the agent of this process, if there is one
@@ -202,8 +218,8 @@ def time_out(future: Future) -> None:
     """Finish with a RpcTimeout, unless it has just been finished."""
     if not future.finished:
         error = RpcTimeout(
-            f"RPCErr:1:RPC ran for more than set timeout ({int(future.timeout * 1000)} ms) and will now be marked with an error: "
-            f"{describe(future.text)}. The function may still be running there; its result will be dropped. Give the call a longer "
-            f"timeout (0 waits for ever) if it needs it."
+            f"RPCErr:1:RPC ran for more than set timeout ({int(future.timeout * 1000)} ms) and will now be marked with an "
+            f"error: {describe(future.text)}. The function may still be running there; its result will be dropped. Give the call "
+            f"a longer timeout (0 waits for ever) if it needs it."
         )
         future.finish(None, error)

@@ -43,7 +43,9 @@ class TensorPipeRpcBackendOptions:
     def set_device_map(self, to: str, device_map: dict) -> None:
         """Refused unless it maps the CPU to itself: there are no other devices."""
         if any(str(a) != "cpu" or str(b) != "cpu" for a, b in device_map.items()):
-            raise ValueError(f"nbgrad runs on the CPU only, so device_map {device_map} has no meaning")
+            raise ValueError(
+                f"nbgrad runs on the CPU only, so device_map {device_map} has no meaning"
+            )
 
 
 RpcBackendOptions = TensorPipeRpcBackendOptions

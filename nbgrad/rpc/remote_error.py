@@ -18,7 +18,9 @@ def pack(error: BaseException, worker: str, rank: int) -> bytes:
     except Exception:
         state = None
     kind = type(error)
-    return pickle.dumps((kind.__module__, kind.__qualname__, str(error), text, state, worker, rank), 5)
+    return pickle.dumps(
+        (kind.__module__, kind.__qualname__, str(error), text, state, worker, rank), 5
+    )
 
 
 def unpack(data: bytes, what: str) -> BaseException:
@@ -27,12 +29,13 @@ def unpack(data: bytes, what: str) -> BaseException:
     cause = RemoteError(
         f"On WorkerInfo(id={rank}, name={worker}): {what} raised {name}: {message}\nRemote traceback:\n{text}"
     )
-    cause.remote_traceback, cause.type_name, cause.worker, cause.rank = text, name, worker, rank
+    facts = {"remote_traceback": text, "type_name": name, "worker": worker, "rank": rank}
+    vars(cause).update(facts)
     error = rebuild(module, name, message, state)
     if error is None:
         return cause
     error.__cause__ = cause
-    error.remote_traceback = text  # type: ignore[attr-defined]
+    error.remote_traceback = text
     return error
 
 

@@ -23,7 +23,9 @@ from nbgrad.rpc.workers import WorkerInfo
 from nbgrad.shm import words
 from nbgrad.shm.layout import RREFS
 
-DROP, FREE = range(2)  # what an RREF message asks: drop the value (to the owner), reuse the row (to the creator)
+DROP, FREE = range(
+    2
+)  # what an RREF message asks: drop the value (to the owner), reuse the row (to the creator)
 COMMIT_ROWS = 4096
 
 
@@ -36,7 +38,9 @@ class RRefs:
         self.free: deque = deque()
         self.uses: dict[int, int] = {}
         self.n_rows = 0
-        self.deleted: deque = deque()  # ids whose object has gone; from __del__, which must not post
+        self.deleted: deque = (
+            deque()
+        )  # ids whose object has gone; from __del__, which must not post
         agent.on(RREF, self.on_message)
 
     def new_id(self) -> int:
@@ -195,7 +199,9 @@ class RRef:
         return Proxy(self, timeout, None)
 
     def __reduce__(self) -> Any:
-        raise RRefError("Can not pickle rref in python pickler, rref can only be pickled when using RPC")
+        raise RRefError(
+            "Can not pickle rref in python pickler, rref can only be pickled when using RPC"
+        )
 
     def __repr__(self) -> str:
         kind = "OwnerRRef" if self.is_owner() else "UserRRef"
@@ -219,8 +225,12 @@ class Proxy:
     def _call(self, name: str, args: tuple, kwargs: dict) -> Any:
         rref = self._rref
         if self._finish is None:
-            return state.remote(rref.owner_rank, invoke, (rref, name, args, kwargs), None, self._timeout)
-        future = state.send(rref.owner_rank, invoke, (rref, name, args, kwargs), None, self._timeout)
+            return state.remote(
+                rref.owner_rank, invoke, (rref, name, args, kwargs), None, self._timeout
+            )
+        future = state.send(
+            rref.owner_rank, invoke, (rref, name, args, kwargs), None, self._timeout
+        )
         return self._finish(future)
 
 

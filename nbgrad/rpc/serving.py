@@ -48,7 +48,9 @@ class Serving:
             self.n_threads += 1
             self.n_idle += 1
             self.last_start = time.monotonic() + delay_s
-        thread = threading.Thread(target=self.loop, args=(delay_s,), daemon=True, name="nbgrad serving")
+        thread = threading.Thread(
+            target=self.loop, args=(delay_s,), daemon=True, name="nbgrad serving"
+        )
         self.threads.append(thread)
         # A new thread inherits the signal mask: SIGINT is for the main thread, whose wait it ends (W3).
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
@@ -109,7 +111,9 @@ class Serving:
 
     def take_from_queue(self) -> None:
         with self.lock:
-            work = self.queue.popleft() if self.queue else None  # another thread may have been faster
+            work = (
+                self.queue.popleft() if self.queue else None
+            )  # another thread may have been faster
             words.store(self.agent.own + QUEUED, int(bool(self.queue or self.agent.backlog)))
         if work is not None:
             self.busy(work)

@@ -43,7 +43,9 @@ def send(to: Any, function: Callable, args: tuple, kwargs: dict | None, timeout:
         raise TypeError(f"function should be callable, and {function!r} is not.")
     if here.rrefs.deleted:
         here.rrefs.collect()
-    return here.calls.send(here.workers.rank(to), function, tuple(args or ()), kwargs, seconds(timeout))
+    return here.calls.send(
+        here.workers.rank(to), function, tuple(args or ()), kwargs, seconds(timeout)
+    )
 
 
 class Remote:

@@ -16,7 +16,9 @@ class Transfers:
         self.pieces: dict = {}
         self.n_sent = 0
 
-    def split(self, arrays: tuple, extra: bytes | None, piece_bytes: int) -> tuple[int, list[bytes]]:
+    def split(
+        self, arrays: tuple, extra: bytes | None, piece_bytes: int
+    ) -> tuple[int, list[bytes]]:
         """A number for the transfer, and its pieces."""
         self.n_sent += 1
         whole = pickle.dumps((arrays, extra), 5)
@@ -28,4 +30,6 @@ class Transfers:
 
     def finish(self, source: int, number: int) -> Any:
         """(arrays, extra) of a complete transfer."""
-        return pickle.loads(b"".join(self.pieces.pop((source, number))))  # our own tuple of arrays and bytes
+        return pickle.loads(
+            b"".join(self.pieces.pop((source, number)))
+        )  # our own tuple of arrays and bytes

@@ -46,6 +46,10 @@ class Workers:
         except (KeyError, TypeError):
             pass
         if not isinstance(to, (str, int, WorkerInfo)):
-            raise ValueError(f"Cannot get WorkerInfo from name {to!r}: give a worker's name, rank or WorkerInfo")
+            raise ValueError(
+                f"Cannot get WorkerInfo from name {to!r}: give a worker's name, rank or WorkerInfo"
+            )
         names = ", ".join(repr(info.name) for info in self.infos)
-        raise RpcError(f"could not find destination name {to!r}: the workers of this group are {names}")
+        raise RpcError(
+            f"could not find destination name {to!r}: the workers of this group are {names}"
+        )

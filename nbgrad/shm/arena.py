@@ -34,7 +34,9 @@ HEADER = 64
 FIRST = 4096
 WRITING = 1 << 62
 SMALLEST = 12  # classes start at 4 KiB; four per doubling
-NOT_PINNED, IS_PINNED, GIVEN = range(3)  # values of PINNED: a GIVEN block belongs to the receiver alone
+NOT_PINNED, IS_PINNED, GIVEN = range(
+    3
+)  # values of PINNED: a GIVEN block belongs to the receiver alone
 N_CLASSES = 4 * (48 - SMALLEST)
 
 

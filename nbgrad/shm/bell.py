@@ -20,7 +20,16 @@ B4 (somebody)   the sender publishes, then reads FRONT; a thread leaving the fro
 
 from nbgrad.jit import kernel
 from nbgrad.jit.primitive import peek, poke
-from nbgrad.shm.atomics import cas32, exchange32, fence, fetch_add, fetch_add32, fetch_or32, load, load32
+from nbgrad.shm.atomics import (
+    cas32,
+    exchange32,
+    fence,
+    fetch_add,
+    fetch_add32,
+    fetch_or32,
+    load,
+    load32,
+)
 from nbgrad.shm.futex import ALL, wake
 from nbgrad.shm.layout import BELL, BUSY, EPOCH, FRONT, PAGE, SENDERS, SLEEP, STANDBY, STATE, TAKEN
 from nbgrad.shm.ring import is_unread
@@ -83,8 +92,8 @@ def put_back(worker):
 @kernel("n")
 def leave(worker):
     """A thread leaves the front; if it was the last one and bits are set, the standby takes over."""
-    if fetch_add(worker + FRONT, -1) == 1:
-        # Pairs with `knock`: Note [Doorbell] B4.
+    # Pairs with `knock`: Note [Doorbell] B4.
+    if fetch_add(worker + FRONT, -1) == 1:  # noqa: SIM102  the order of the loads matters
         if load32(worker + BELL) & SENDERS != 0 and load32(worker + STANDBY + 4) > 0:
             wake_standby(worker)
 

@@ -1,7 +1,7 @@
 """Binding: the native calls of one worker of one group, bound to its segment.
 
-    b = Binding(segment, layout, rank)
-    b.post(target, row, kind, h0..h5, arrays, extra);  b.take(mask);  b.wait_bell(ns);  b.empty(shape, dtype)
+b = Binding(segment, layout, rank)
+b.post(target, row, kind, h0..h5, arrays, extra);  b.take(mask);  b.wait_bell(ns);  b.empty(shape, dtype)
 """
 
 import ctypes
@@ -17,8 +17,9 @@ from nbgrad.shm.waiting import wait_bell, wait_epoch, wait_standby
 
 CAPSULE_NAME = ctypes.create_string_buffer(b"nbgrad.block")
 IN_ARENA_BYTES = 1 << 16  # arrays from this size on are born in the arena
-NAMES = "float32 float64 int64 int32 bool uint8 int8 int16 uint16 uint32 uint64 complex64 complex128 float16".split()
-DTYPES = [np.dtype(name) for name in NAMES]
+FLOATS = ["float32", "float64", "float16", "complex64", "complex128"]
+INTEGERS = ["int64", "int32", "int16", "int8", "uint8", "uint16", "uint32", "uint64", "bool"]
+DTYPES = [np.dtype(name) for name in FLOATS + INTEGERS]
 CODES = {dtype: code for code, dtype in enumerate(DTYPES)}
 current: list = []  # the binding of this process, if it is in a group
 NEW_FROM_DESCR, SET_BASE_OBJECT = 94, 282  # places in NumPy's C API table
@@ -81,7 +82,9 @@ class Binding:
 
     def statistics(self) -> tuple[int, int, int]:
         """(messages posted, bytes of arrays copied, bytes of arrays sent without a copy) by this worker."""
-        return tuple(words.load(self.own + place) for place in (SENT_MESSAGES, SENT_COPIED, SENT_ZERO_COPY))
+        return tuple(
+            words.load(self.own + place) for place in (SENT_MESSAGES, SENT_COPIED, SENT_ZERO_COPY)
+        )
 
     def worker(self, rank: int) -> int:
         """Address of a worker's block."""
@@ -125,5 +128,3 @@ def block_of(array: np.ndarray) -> int:
         return 0
     is_ours = ctypes.c_int64.from_address(id(base) + 24).value == ctypes.addressof(CAPSULE_NAME)
     return ctypes.c_int64.from_address(id(base) + 16).value if is_ours else 0
-
-

@@ -22,6 +22,7 @@ Words of a worker block, each on its own cache line: who writes, who reads.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from nbgrad.shm import ring
 
@@ -29,7 +30,9 @@ PAGE = 4096
 MAX_WORLD = 31  # bits of one doorbell word
 
 # header words
-MAGIC, VERSION, WORLD, RING_CAPACITY, ARENA_BYTES, JOINED, LEFT, GENERATION, FAILED, WATCHED = range(0, 80, 8)
+MAGIC, VERSION, WORLD, RING_CAPACITY, ARENA_BYTES, JOINED, LEFT, GENERATION, FAILED, WATCHED = (
+    range(0, 80, 8)
+)
 MAGIC_VALUE = 0x6E62677261640001
 
 # words of a worker block
@@ -70,39 +73,39 @@ class Layout:
         """Offset of the ring from `source` to `target`."""
         return self.rings + (source * self.world + target) * ring.size_bytes(self.ring_capacity)
 
-    @property
+    @cached_property
     def rings(self) -> int:
         return PAGE * (1 + self.world)
 
-    @property
+    @cached_property
     def passes(self) -> int:
         return page(self.rings + self.world**2 * ring.size_bytes(self.ring_capacity))
 
     def pass_row(self, rank: int, row: int) -> int:
         return self.passes + (rank * PASSES + row) * PASS_BYTES
 
-    @property
+    @cached_property
     def contexts(self) -> int:
         return page(self.passes + self.world * PASSES * PASS_BYTES)
 
     def context_row(self, rank: int, row: int) -> int:
         return self.contexts + (rank * CONTEXTS + row) * CONTEXT_BYTES
 
-    @property
+    @cached_property
     def rrefs(self) -> int:
         return page(self.contexts + self.world * CONTEXTS * CONTEXT_BYTES)
 
     def rref_row(self, rank: int, row: int) -> int:
         return self.rrefs + (rank * RREFS + row) * RREF_BYTES
 
-    @property
+    @cached_property
     def arenas(self) -> int:
         return page(self.rrefs + self.world * RREFS * RREF_BYTES)
 
     def arena(self, rank: int) -> int:
         return self.arenas + rank * self.arena_bytes
 
-    @property
+    @cached_property
     def size_bytes(self) -> int:
         return self.arena(self.world)
 

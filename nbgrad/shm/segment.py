@@ -1,8 +1,8 @@
 """Segment: a large sparse range of shared memory, of which chunks are committed before first use.
 
 Two backings.  *Inherited*: a memfd passed by descriptor; it has no name, so nothing is left whoever is killed, and
-/dev/shm's size does not matter.  *Named*: a file of /dev/shm (what `multiprocessing.shared_memory` makes) for workers started by somebody else,
-which meet by a name; mode 0600, unlinked by its owner, never known to Python's resource tracker (on 3.11 that unlinks
+/dev/shm's size does not matter.  *Named*: a file of /dev/shm (what `multiprocessing.shared_memory` makes) for workers
+started by somebody else, which meet by a name; mode 0600, unlinked by its owner, never known to Python's resource tracker (on 3.11 that unlinks
 live segments when another process ends).
 """
 
@@ -26,7 +26,14 @@ MAP_NORESERVE, MAP_FAILED = 0x4000, (1 << 64) - 1
 # Not Python's mmap: its object would unmap at interpreter exit, below arrays that are still being freed.
 libc = ctypes.CDLL(None, use_errno=True)
 libc.mmap.restype = ctypes.c_size_t
-libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long]
+libc.mmap.argtypes = [
+    ctypes.c_void_p,
+    ctypes.c_size_t,
+    ctypes.c_int,
+    ctypes.c_int,
+    ctypes.c_int,
+    ctypes.c_long,
+]
 libc.munmap.argtypes = [ctypes.c_size_t, ctypes.c_size_t]
 libc.madvise.argtypes = [ctypes.c_size_t, ctypes.c_size_t, ctypes.c_int]
 
@@ -34,9 +41,18 @@ libc.madvise.argtypes = [ctypes.c_size_t, ctypes.c_size_t, ctypes.c_int]
 class Segment:
     """`size_bytes` of shared memory at `address` in this process; nothing is committed at first."""
 
-    def __init__(self, descriptor: int, size_bytes: int, name: str | None = None, owner: bool = False):
-        self.descriptor, self.size_bytes, self.name, self.owner = descriptor, size_bytes, name, owner
-        self.address = libc.mmap(None, size_bytes, 0x3, mmap.MAP_SHARED | MAP_NORESERVE, descriptor, 0)
+    def __init__(
+        self, descriptor: int, size_bytes: int, name: str | None = None, owner: bool = False
+    ):
+        self.descriptor, self.size_bytes, self.name, self.owner = (
+            descriptor,
+            size_bytes,
+            name,
+            owner,
+        )
+        self.address = libc.mmap(
+            None, size_bytes, 0x3, mmap.MAP_SHARED | MAP_NORESERVE, descriptor, 0
+        )
         if self.address == MAP_FAILED:
             raise StartupError(
                 f"can't map {size_bytes >> 30} GiB of address space for the group ({os.strerror(ctypes.get_errno())}); is "
@@ -59,7 +75,9 @@ class Segment:
     def create(cls, name: str, size_bytes: int) -> "Segment":
         """A new segment under `name`; FileExistsError if there is one."""
         path = f"{SHM}/{PREFIX}{name}"
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        descriptor = os.open(
+            path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
+        )
         os.ftruncate(descriptor, size_bytes)
         return cls(descriptor, size_bytes, name, owner=True)
 

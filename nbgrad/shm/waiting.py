@@ -1,7 +1,7 @@
 """Waiting: a short spin, then yields, then a futex slice; three places to sleep.  All are built by `@fastcall`.
 
-Each call is one slice at most and says what it saw: 1 something came, 0 the slice is over (or a signal, or a wake-up without reason).
-The caller looks at poison words and signals between slices; nothing waits without bound (PROTOCOLS.md 2).
+Each call is one slice at most and says what it saw: 1 something came, 0 the slice is over (or a signal, or a wake-up
+without reason).  The caller looks at poison words and signals between slices; nothing waits without bound (PROTOCOLS.md 2).
 """
 
 from nbgrad.jit import fastcall, kernel
@@ -39,7 +39,11 @@ def wait_bell(block, args, n_args):
         rank, world = peek(block + 8), peek(block + 16)
         for peer in range(world):
             if peer != rank:
-                relieve(own, peek(block + 24) + peer * peek(block + 32), peek(block + 40) + peer * peek(block + 48))
+                relieve(
+                    own,
+                    peek(block + 24) + peer * peek(block + 32),
+                    peek(block + 40) + peer * peek(block + 48),
+                )
         if fall_asleep(own) != 0:
             wait(own + BELL, 1 << 31, timeout)
             came = stand_up(own)

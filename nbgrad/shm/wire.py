@@ -23,8 +23,27 @@ from nbgrad.jit.fastcall import (
     new_tuple,
     to_int,
 )
-from nbgrad.jit.primitive import call_address_2, call_address_8, copy_bytes, external, peek, peek32, poke, scratch
-from nbgrad.shm.arena import GENERATION, GIVEN, HEADER, HOLDERS, IS_PINNED, PINNED, WRITING, hold, release
+from nbgrad.jit.primitive import (
+    call_address_2,
+    call_address_8,
+    copy_bytes,
+    external,
+    peek,
+    peek32,
+    poke,
+    scratch,
+)
+from nbgrad.shm.arena import (
+    GENERATION,
+    GIVEN,
+    HEADER,
+    HOLDERS,
+    IS_PINNED,
+    PINNED,
+    WRITING,
+    hold,
+    release,
+)
 from nbgrad.shm.atomics import fetch_add
 from nbgrad.shm.bell import knock, take_bits
 from nbgrad.shm.layout import SENT_COPIED, SENT_MESSAGES, SENT_ZERO_COPY, TAKEN
@@ -99,7 +118,7 @@ def n_elements(nd, dims):
 
 @fastcall
 def post(block, args, n_args):
-    """post(target, row, kind, h0..h5, arrays, extra) -> SENT, FULL, TOO_LARGE for the ring, UNREADABLE arrays, BUSY (being written).
+    """post(target, row, kind, h0..h5, arrays, extra) -> SENT, FULL, TOO_LARGE, UNREADABLE or BUSY (being written).
 
     `arrays` is a tuple of C-contiguous ndarrays of the table's dtypes, `extra` bytes or None, `row` the address of the
     pass's row or 0.
@@ -113,7 +132,12 @@ def post(block, args, n_args):
         a = peek(arrays + 24 + 8 * k)
         nd = peek32(a + 24)
         code = code_of(peek(a + 56), block)
-        if peek(a + 8) != peek(block + NDARRAY) or code < 0 or peek32(a + 64) & 1 == 0 or nd > MAX_ND:
+        if (
+            peek(a + 8) != peek(block + NDARRAY)
+            or code < 0
+            or peek32(a + 64) & 1 == 0
+            or nd > MAX_ND
+        ):
             return to_int(UNREADABLE)
         n_bytes = n_elements(nd, peek(a + 32)) * peek(block + DTYPES + 16 * code + 8)
         need += 24 + 8 * nd
@@ -163,7 +187,9 @@ def post(block, args, n_args):
         if found != 0:
             poke(at, BLOCK if peek(found + PINNED) != GIVEN else OWNED)
             at += 24 + 8 * nd
-            hold(found)  # it is not being written: looked at above, and writes begin under the GIL, which we hold
+            hold(
+                found
+            )  # it is not being written: looked at above, and writes begin under the GIL, which we hold
             poke(at, data - segment)
             poke(at + 8, found - segment)
             poke(at + 16, peek(found + GENERATION))
@@ -186,7 +212,9 @@ def make_array(block, code, nd, dims, data, flags):
     """A new reference to an ndarray; data 0: fresh memory, else a view without a base."""
     dtype = peek(block + DTYPES + 16 * code)
     inc_ref(dtype)  # PyArray_NewFromDescr takes it over
-    return call_address_8(peek(block + NEW_ARRAY), peek(block + NDARRAY), dtype, nd, dims, 0, data, flags, 0)
+    return call_address_8(
+        peek(block + NEW_ARRAY), peek(block + NDARRAY), dtype, nd, dims, 0, data, flags, 0
+    )
 
 
 @kernel("nnn=n")
@@ -256,7 +284,9 @@ def take(block, args, n_args):
         at += 24 + 8 * nd
         if form != INLINE:
             found = segment + peek(at + 8)
-            array = make_array(block, code, nd, dims, segment + peek(at), 0x101 if form == BLOCK else 0x501)
+            array = make_array(
+                block, code, nd, dims, segment + peek(at), 0x101 if form == BLOCK else 0x501
+            )
             adopt(block, array, found)
             at += 24
         else:

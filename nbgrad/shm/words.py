@@ -9,7 +9,6 @@ from nbgrad.shm.atomics import load as _load
 from nbgrad.shm.atomics import store as _store
 
 
-
 @kernel("n=n")
 def load(address):
     """The word's value."""
