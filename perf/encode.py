@@ -1,7 +1,7 @@
 """What does it cost to make a message of a call, to put it into a ring, and to take it out?
 
     encode a call    function, arguments -> function id, arrays, bytes       no message is posted
-    post + take      arrays -> ring -> arrays                                one process plays both workers
+    post, take       arrays -> ring -> arrays                                one process plays both workers
     decode a call    bytes, arrays -> arguments
 
 Nothing else of a call is in these figures: no other process, no waiting, no user function.  A figure that a side lacks
@@ -10,11 +10,13 @@ Nothing else of a call is in these figures: no other process, no waiting, no use
 
 import functools
 import importlib
+import time
 
 import common
 from sides import per_block
 
 SMALL, LARGE = 1, 1000  # elements; 4 kB is the most that travels inline
+BURST = 10  # messages that fit into the ring together
 HEADER = (0, 0, 0, 0, 0, 0)
 
 
@@ -58,7 +60,7 @@ class Desk:
 desk = functools.cache(Desk)
 
 
-def post_and_take(size, n_arrays):
+def wire(size, n_arrays):
     def setup(lib):
         both = desk()
         arrays = tuple(common.np.ones(size, common.np.float32) for _ in range(n_arrays))
@@ -72,11 +74,19 @@ def post_and_take(size, n_arrays):
         ):
             raise AssertionError(f"other arrays came out: {message}")
 
-        def there_and_back():
-            post(1, 0, kind, *HEADER, arrays, None)
-            take(0)
+        def block(count):
+            bursts = []
+            for _ in range(0, count, BURST):
+                start = time.perf_counter_ns()
+                for _ in range(BURST):
+                    post(1, 0, kind, *HEADER, arrays, None)
+                middle = time.perf_counter_ns()
+                for _ in range(BURST):
+                    take(0)
+                bursts.append((middle - start, time.perf_counter_ns() - middle))
+            return {"post": [t / BURST for t, _ in bursts], "take": [t / BURST for _, t in bursts]}
 
-        return lambda count: per_block(count, there_and_back)
+        return block
 
     return setup
 
@@ -116,8 +126,8 @@ def figure(name, setup):
 
 
 FIGURES = [
-    figure("post + take, 2 arrays of 4 B", post_and_take(SMALL, 2)),
-    figure("post + take, 1 array of 4 kB", post_and_take(LARGE, 1)),
+    figure("2 arrays of 4 B", wire(SMALL, 2)),
+    figure("1 array of 4 kB", wire(LARGE, 1)),
     figure("encode a call of tensors", encode_call(two_tensors)),
     figure("encode a call, pickled", encode_call(mixed)),
     figure("decode a call, pickled", decode_call),

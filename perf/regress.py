@@ -96,8 +96,9 @@ class Session:
         if not figure.renew:
             return figure.count
         if figure.name not in self.counts:
-            samples = [side.block(number, figure.count)[""] for _ in range(3)][-1]
-            self.counts[figure.name] = max(figure.count, round(BLOCK_NS / min(samples)))
+            measured = [side.block(number, figure.count) for _ in range(3)][-1]
+            item_ns = sum(min(samples) for samples in measured.values())
+            self.counts[figure.name] = max(figure.count, round(BLOCK_NS / item_ns))
         return self.counts[figure.name]
 
 

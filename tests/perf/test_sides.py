@@ -1,10 +1,11 @@
 import os
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import pytest
-from sides import Absent, Side, SideFailed, clean_environment, per_block, per_item
+from sides import Absent, Side, SideFailed, clean_environment, is_absence, per_block, per_item
 
 PERF = Path(__file__).parents[2] / "perf"
 
@@ -67,8 +68,11 @@ def start(tmp_path):
         assert side.child.returncode is not None
 
 
-def status(pid):
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+def wait_stopped(pid):
+    """SIGSTOP takes effect soon, not at once."""
+    deadline = time.monotonic() + 10
+    while Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "T":
+        assert time.monotonic() < deadline
 
 
 def test_a_block_is_measured_in_the_child(start):
@@ -93,6 +97,19 @@ def test_a_figure_that_a_side_lacks_is_absent_and_the_side_goes_on(start):
     assert side.block(0, 1) == {"": [7.0]}
 
 
+def failing(code, module):
+    with pytest.raises((ImportError, AttributeError)) as caught:
+        exec(code, {"__name__": module})
+    return caught.value
+
+
+def test_a_name_that_the_package_lacks_is_absent_but_its_own_failure_is_not():
+    assert is_absence(failing("object.no_such_operation", "regress_figures"))
+    assert is_absence(failing("import nbgrad.no_such_module", "regress_figures"))
+    assert not is_absence(failing("object.no_such_operation", "nbgrad.ops.pointwise"))
+    assert not is_absence(failing("import no_such_package", "regress_figures"))
+
+
 def test_a_wrong_result_fails_with_the_traceback(start):
     side = start()
     side.wait_ready()
@@ -115,9 +132,9 @@ def test_a_child_that_does_not_start_shows_its_standard_error(start):
 def test_a_group_is_stopped_while_it_is_not_its_turn(start):
     side = start(is_group=True)
     side.wait_ready()
-    assert status(side.child.pid) == "T"
+    wait_stopped(side.child.pid)
     assert side.block(0, 1) == {"": [7.0]}
-    assert status(side.child.pid) == "T"
+    wait_stopped(side.child.pid)
 
 
 def test_the_environment_of_both_sides_is_clean(monkeypatch):
