@@ -56,6 +56,16 @@ def is_private(name):
     return name.startswith("_") and not name.endswith("__")
 
 
+def exported(module, root):
+    """Names that a module lists in `__all__`: PyTorch's semi-public ones (`_new_context`) are meant for others."""
+    path = root / module.replace(".", "/")
+    path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    for node in ast.parse(path.read_text()).body if path.exists() else ():
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            return {e.value for e in ast.walk(node.value) if isinstance(e, ast.Constant)}
+    return set()
+
+
 def within(tree, wanted):
     """All nodes below those for which wanted(node)."""
     return {below for node in ast.walk(tree) if wanted(node) for below in ast.walk(node)}
@@ -120,7 +130,7 @@ def file_faults(path, root, graph):
             yield f"{where}:{line}: {part} imports {other}, which is not below it in FLOORS"
         if hidden:
             yield f"{where}:{line}: import of {other} inside a function; move it to the top"
-        for name in filter(is_private, names):
+        for name in sorted(set(filter(is_private, names)) - exported(other, root)):
             yield f"{where}:{line}: takes the private name {name} from another file"
     for line, name in privates_used(tree, path, root):
         yield f"{where}:{line}: takes the private name {name} from another file"

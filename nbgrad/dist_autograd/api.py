@@ -14,6 +14,21 @@ from nbgrad.rpc import api as rpc_api
 from nbgrad.rpc import codec, state
 
 
+__all__ = [
+    "_current_context",
+    "_get_debug_info",
+    "_get_max_id",
+    "_is_valid_context",
+    "_new_context",
+    "_release_context",
+    "_retrieve_context",
+    "backward",
+    "context",
+    "get_gradients",
+    "is_available",
+]
+
+
 def attach(agent: Any) -> None:
     """Give an agent contexts, send and recv functions, and an engine."""
     contexts = Contexts(agent)

@@ -23,8 +23,22 @@ FAST = {
 @cache
 def tools():
     """Numba's and llvmlite's names, imported when something must really be compiled (0.5 s)."""
+    import numba
+    from llvmlite import ir
+    from numba.core import cgutils, compiler, registry, types
+    from numba.core.cpu import FastMathOptions
+    from numba.extending import intrinsic
 
-    return SimpleNamespace(**locals())
+    return SimpleNamespace(
+        numba=numba,
+        ir=ir,
+        cgutils=cgutils,
+        compiler=compiler,
+        registry=registry,
+        types=types,
+        FastMathOptions=FastMathOptions,
+        intrinsic=intrinsic,
+    )
 
 
 def integer(bits):

@@ -28,6 +28,21 @@ from nbgrad.rpc.workers import WorkerInfo, Workers
 from nbgrad.shm import bell, words
 from nbgrad.shm.layout import DRAINED, LEAVING, STATE
 
+__all__ = [
+    "_is_current_rpc_agent_set",
+    "_set_rpc_timeout",
+    "get_rpc_timeout",
+    "get_worker_info",
+    "init_rpc",
+    "on_start",
+    "remote",
+    "rpc_async",
+    "rpc_sync",
+    "shutdown",
+    "statistics",
+]
+
+
 UNSET = -1.0
 SWITCH_INTERVAL_S = (
     0.0005  # a busy main thread keeps a message waiting for this long, not for 5 ms (FACTS.md)

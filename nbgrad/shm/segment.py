@@ -1,9 +1,9 @@
 """Segment: a large sparse range of shared memory, of which chunks are committed before first use.
 
 Two backings.  *Inherited*: a memfd passed by descriptor; it has no name, so nothing is left whoever is killed, and
-/dev/shm's size does not matter.  *Named*: a file of /dev/shm (what `multiprocessing.shared_memory` makes) for workers
-started by somebody else, which meet by a name; mode 0600, unlinked by its owner, never known to Python's resource tracker (on 3.11 that unlinks
-live segments when another process ends).
+/dev/shm's size does not matter.  *Named*: a file of /dev/shm (as `multiprocessing.shared_memory` makes them) for
+workers started by somebody else, which meet by a name; mode 0600, unlinked by its owner, never known to Python's
+resource tracker (on 3.11 that unlinks live segments when another process ends).
 """
 
 import ctypes
