@@ -1,5 +1,6 @@
 """The tape of one process: tensors, nodes, modes, the local backward pass."""
 
+from nbgrad.autograd.anomaly import detect_anomaly, set_detect_anomaly
 from nbgrad.autograd.check import check_vjp
 from nbgrad.autograd.engine import backward
 from nbgrad.autograd.function import Function

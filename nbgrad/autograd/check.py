@@ -74,14 +74,14 @@ def check_vjp(
                 f"check_vjp needs float64 and got {x.dtype}: finite differences in float32 are too rough to judge"
             )
     rng = np.random.default_rng(seed)
-    directions = [rng.standard_normal(x.shape) for x in arrays]
+    directions = [np.asarray(rng.standard_normal(x.shape)) for x in arrays]
 
     def values(sign: float) -> list[np.ndarray]:
-        moved = [x + sign * step * v for x, v in zip(arrays, directions)]
+        moved = [np.asarray(x + sign * step * v) for x, v in zip(arrays, directions)]
         return [y.data for y in results(function, [Tensor(x) for x in moved], kwargs)]
 
     plus, minus = values(1.0), values(-1.0)
-    cotangents = [rng.standard_normal(y.shape) for y in plus]
+    cotangents = [np.asarray(rng.standard_normal(y.shape)) for y in plus]
     quotient = [(p - m) / (2 * step) for p, m in zip(plus, minus)]
     expected = float(sum(np.vdot(g, d) for g, d in zip(cotangents, quotient)))
 

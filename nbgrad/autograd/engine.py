@@ -16,7 +16,7 @@ import numpy as np
 
 from nbgrad.autograd.buffers import empty, is_sole, writable
 from nbgrad.autograd.grad_buffer import add_into, added
-from nbgrad.autograd.hooks import run_leaf, run_pre
+from nbgrad.autograd.hooks import run_leaf, run_post, run_pre
 from nbgrad.autograd.node import Node
 from nbgrad.autograd.tensor import Tensor
 from nbgrad.errors import GraphError, ShapeError
@@ -153,6 +153,8 @@ def run(roots: list[Tensor], seeds: list[np.ndarray], retain_graph: bool) -> Non
         except Exception as error:
             error.add_note(f"(in the VJP of op {node.name!r}, during a backward pass)")
             raise
+        if node.hooks is not None:
+            cotangents = run_post(node, cotangents, g)
         if not retain_graph and node.residuals is not None:
             node.release()
         for edge, cotangent in zip(node.edges, cotangents):

@@ -5,7 +5,8 @@ the node that produced it, in `node.hooks`, under the number of the output:
 
     node.hooks = {0: {id: hook, ...}, ("grad", 0): weak reference to a tensor that wants its .grad}
 
-Both engines call `run_pre` before a node's VJP and `run_leaf` before a leaf's sum is stored.
+A node has hooks of its own, too, under "pre" and "post".  Both engines call `run_pre` before a node's VJP, `run_post` after
+it, and `run_leaf` before a leaf's sum is stored.
 """
 
 import itertools
@@ -159,10 +160,81 @@ def run_output(node: Node, idx: int, g: np.ndarray) -> np.ndarray:
 
 
 def run_pre(node: Node, g: Any) -> Any:
-    """Run the hooks of a node's outputs on their cotangents; returns what its VJP gets."""
-    if node.n_outputs == 1:
-        return run_output(node, 0, g)
-    return [None if part is None else run_output(node, idx, part) for idx, part in enumerate(g)]
+    """Run the hooks of a node's outputs on their cotangents, then its pre-hooks; returns what its VJP gets."""
+    one = node.n_outputs == 1
+    if one:
+        g = run_output(node, 0, g)
+    else:
+        g = [None if part is None else run_output(node, idx, part) for idx, part in enumerate(g)]
+    for hook in tuple(node.hooks.get("pre", {}).values()):  # type: ignore[union-attr]
+        answer = hook(wrap([g] if one else g))
+        if answer is not None:
+            g = unwrap(answer, hook)
+            g = g[0] if one else g
+    return g
+
+
+def run_post(node: Node, cotangents: Any, g: Any) -> Any:
+    """Run the post-hooks of a node on what its VJP returned; returns what goes to its inputs."""
+    for hook in tuple(node.hooks.get("post", {}).values()):  # type: ignore[union-attr]
+        answer = hook(wrap(cotangents), wrap(g if isinstance(g, list) else [g]))
+        if answer is not None:
+            cotangents = unwrap(answer, hook)
+    return cotangents
+
+
+def wrap(arrays: Any) -> tuple:
+    return tuple([None if array is None else Tensor(array) for array in arrays])
+
+
+def unwrap(tensors: Any, hook: Any) -> list:
+    tensors = (tensors,) if isinstance(tensors, Tensor) else tuple(tensors)
+    if not all(t is None or isinstance(t, Tensor) for t in tensors):
+        raise DtypeError(
+            f"hook {hook!r} returned {tensors!r}; a hook returns Tensors, None for absent ones, or None"
+        )
+    return [None if t is None else t.data for t in tensors]
+
+
+def register_node_hook(node: Node, when: str, hook: Callable) -> RemovableHandle:
+    if node.hooks is None:
+        node.hooks = {}
+    hooks = node.hooks.setdefault(when, {})
+    handle = RemovableHandle(hooks)
+    hooks[handle.id] = hook
+    return handle
+
+
+def register_prehook(node: Node, hook: Callable[[tuple], Any]) -> RemovableHandle:
+    """Call `hook(grad_outputs)` before the node's VJP; what it returns, if not None, takes their place.
+
+    Examples
+    --------
+    >>> import nbgrad as nb
+    >>> x = nb.ones(1, requires_grad=True)
+    >>> y = x * 3
+    >>> handle = y.grad_fn.register_prehook(lambda grads: (grads[0] * 2,))
+    >>> y.backward()
+    >>> x.grad
+    tensor([6.])
+    """
+    return register_node_hook(node, "pre", hook)
+
+
+def register_posthook(node: Node, hook: Callable[[tuple, tuple], Any]) -> RemovableHandle:
+    """Call `hook(grad_inputs, grad_outputs)` after the node's VJP; what it returns, if not None, goes on instead.
+
+    Examples
+    --------
+    >>> import nbgrad as nb
+    >>> x = nb.ones(1, requires_grad=True)
+    >>> y = x * 3
+    >>> handle = y.grad_fn.register_hook(lambda grads, given: (grads[0] + given[0],))
+    >>> y.backward()
+    >>> x.grad
+    tensor([4.])
+    """
+    return register_node_hook(node, "post", hook)
 
 
 def run_leaf(leaf: Tensor, g: np.ndarray) -> np.ndarray:
@@ -170,5 +242,7 @@ def run_leaf(leaf: Tensor, g: np.ndarray) -> np.ndarray:
     return run_hooks(leaf.hooks, g) if leaf.hooks else g
 
 
+Node.register_prehook = register_prehook  # type: ignore[attr-defined]
+Node.register_hook = register_posthook  # type: ignore[attr-defined]
 Tensor.register_hook = register_hook  # type: ignore[attr-defined]
 Tensor.retain_grad = retain_grad  # type: ignore[attr-defined]

@@ -45,9 +45,11 @@ class Node:
         Grows in the order of recording, so inputs have smaller numbers than results.
     hooks : dict or None
         Hooks on the results, see `nbgrad.autograd.hooks`.
+    site : str
+        Where the operation was called, set only under `set_detect_anomaly`.
     """
 
-    __slots__ = ("edges", "hooks", "n_outputs", "name", "residuals", "seq", "vjp")
+    __slots__ = ("edges", "hooks", "n_outputs", "name", "residuals", "seq", "site", "vjp")
 
     def __init__(
         self,

@@ -36,6 +36,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+from nbgrad.autograd.anomaly import Trace, call_site
 from nbgrad.autograd.dtypes import as_array, as_operand
 from nbgrad.autograd.grad_mode import switch, thread
 from nbgrad.autograd.node import Node, next_seq
@@ -73,6 +74,8 @@ RECORD = """\
         node.n_outputs = {n_outputs}
         node.seq = next_seq()
         node.hooks = None
+        if trace.on:
+            node.site = call_site()
 {result}
     data, residuals = forward({call_without})
     return {plain}
@@ -204,6 +207,8 @@ def op(
         "new": object.__new__,
         "next_seq": next_seq,
         "switch": switch,
+        "trace": Trace,
+        "call_site": call_site,
         "thread": thread,
         "convert": as_operand if numbers else as_array,
         "forward": forward,

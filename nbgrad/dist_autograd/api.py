@@ -13,7 +13,6 @@ from nbgrad.errors import ContextError, GraphError, ShapeError
 from nbgrad.rpc import api as rpc_api
 from nbgrad.rpc import codec, state
 
-
 __all__ = [
     "_current_context",
     "_get_debug_info",

@@ -19,7 +19,7 @@ import numpy as np
 
 from nbgrad.autograd.grad_buffer import add_into, added
 from nbgrad.autograd.grad_mode import set_enabled
-from nbgrad.autograd.hooks import run_leaf, run_pre
+from nbgrad.autograd.hooks import run_leaf, run_post, run_pre
 from nbgrad.autograd.tensor import Tensor
 from nbgrad.dist_autograd import ledger
 from nbgrad.dist_autograd.context import thread
@@ -208,7 +208,7 @@ class Part:
 
     def report(self, send: Any) -> None:
         """Mode "fast": tell the caller which result is unused."""
-        what = getattr(send.site, "__qualname__", None) or str(send.site)
+        what = getattr(send.what, "__qualname__", None) or str(send.what)
         names = self.agent.session.names
         text = f"{what}, sent from {names[self.agent.rank]!r} to {names[send.target]!r}"
         self.agent.post(
@@ -293,6 +293,8 @@ class Part:
             if node.hooks is not None:
                 g = run_pre(node, g)
             cotangents = node.vjp(node.residuals, g)
+            if node.hooks is not None:
+                cotangents = run_post(node, cotangents, g)
             if not self.retain and node.residuals is not None:
                 node.release()
             g = entry = None

@@ -14,12 +14,12 @@ from nbgrad.errors import GraphError
 class SendRpcBackward(Node):
     """The sender's end: its edges lead to the distinct tensors of the message that require grad, in order."""
 
-    __slots__ = ("message_id", "site", "target")
+    __slots__ = ("message_id", "target", "what")
 
-    def __init__(self, edges: tuple, message_id: int, target: int, site: Any):
+    def __init__(self, edges: tuple, message_id: int, target: int, what: Any):
         self.vjp, self.residuals, self.edges, self.name = run_send, None, edges, "send_rpc"
         self.n_outputs, self.seq, self.hooks = len(edges), next_seq(), None
-        self.message_id, self.target, self.site = message_id, target, site
+        self.message_id, self.target, self.what = message_id, target, what
 
     def __repr__(self) -> str:
         return "<SendRpcBackward>"
