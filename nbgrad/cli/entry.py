@@ -7,8 +7,7 @@ import click
 
 import nbgrad
 from nbgrad.cli.doctor import doctor
-
-INTERRUPTED = 130  # exit code after Ctrl-C, as shells have it
+from nbgrad.cli.train import INTERRUPTED, train
 
 
 class OneLineGroup(click.Group):
@@ -44,5 +43,5 @@ def main(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for command in (doctor,):
+for command in (train, doctor):
     main.add_command(command)
