@@ -1,8 +1,8 @@
 """Where the memory of results comes from, and how it may be written in place.
 
 Results of 64 KiB and more are born in this worker's arena, if it is in a group, so that sending them copies nothing.
-Storage there is a *value*: who was sent it never sees a later write.  So every write in place asks `writable` first (which moves the tensor
-to fresh memory if somebody else holds the old), or brackets a long write by `begin_write` and `end_write`.
+Storage there is a *value*: who was sent it never sees a later write.  So every write in place asks `writable` first (which
+moves the tensor to fresh memory if somebody else holds the old), or brackets a long write by `begin_write` and `end_write`.
 """
 
 import sys

@@ -14,9 +14,14 @@ from nbgrad.dist_autograd.api import (
     is_available,
 )
 from nbgrad.dist_autograd.context import Context as DistAutogradContext
+from nbgrad.dist_autograd.graph import Graph, GraphNode, graph
+from nbgrad.dist_autograd.statistics import PartStatistics, pass_statistics
 
 __all__ = [
     "DistAutogradContext",
+    "Graph",
+    "GraphNode",
+    "PartStatistics",
     "_current_context",
     "_get_debug_info",
     "_get_max_id",
@@ -27,5 +32,7 @@ __all__ = [
     "backward",
     "context",
     "get_gradients",
+    "graph",
     "is_available",
+    "pass_statistics",
 ]

@@ -49,6 +49,7 @@ class Context:
         "recvs",
         "row",
         "sends",
+        "served",
         "statistics",
     )
 
@@ -60,7 +61,8 @@ class Context:
         self.passes: dict = {}  # pass id -> Pass
         self.gradients: dict = {}  # leaf -> Tensor, the sum over passes that are done
         self.lock = threading.Lock()
-        self.statistics: dict = {}
+        self.served: set = set()  # message ids of sends that some pass has served
+        self.statistics: dict = {}  # pass id -> PartStatistics
 
     def _context_id(self) -> int:
         return self.id
@@ -82,7 +84,9 @@ class Context:
                 if outcome == ledger.RUNNING:
                     continue
                 del self.passes[pass_id]
+                self.statistics[pass_id] = part.statistics()
                 if outcome == ledger.DONE:
+                    self.served |= part.served
                     while part.leaves:
                         leaf, g = part.leaves.popitem()
                         self.add(leaf, g, part.owned)

@@ -28,8 +28,8 @@ def raise_failure(records: list, context_id: int, names: list) -> NoReturn:
     )
     error = BackwardError(
         f"Error on Node {rank}: {type(cause).__name__}: {cause}\n"
-        f"The backward pass of context {context_id} failed on worker {worker!r} in the VJP of op {op!r} ({where}). All workers have "
-        f"dropped the pass, and no gradient of it is kept; the context and the group can be used again."
+        f"The backward pass of context {context_id} failed on worker {worker!r} in the VJP of op {op!r} ({where}). All "
+        f"workers have dropped the pass, and no gradient of it is kept; the context and the group can be used again."
     )
     error.worker, error.rank, error.op, error.site = worker, rank, op, site  # type: ignore[attr-defined]
     for _, name, _, other, _ in others:

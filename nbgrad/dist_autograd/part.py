@@ -12,6 +12,7 @@ P3 (owned)     the table adds in place only into sums that it made itself (`owne
 """
 
 import threading
+import time
 from collections import deque
 from typing import Any
 
@@ -24,8 +25,10 @@ from nbgrad.autograd.tensor import Tensor
 from nbgrad.dist_autograd import ledger
 from nbgrad.dist_autograd.context import thread
 from nbgrad.dist_autograd.send_recv import RecvRpcBackward
+from nbgrad.dist_autograd.statistics import PartStatistics
 from nbgrad.errors import ProtocolError
 from nbgrad.rpc.message import ARRAYS, ASK, GRAD, H2, H3, H4, KIND, REPORT, SETTLE, SOURCE
+from nbgrad.shm.binding import block_of
 
 RETAIN, ABSENT = 1, 2  # flags in h3 of a GRAD
 
@@ -51,6 +54,9 @@ class Part:
         self.served: set = set()
         self.leaves: dict = {}  # leaf -> its sum in this pass
         self.node: Any = None  # that runs now, for error messages
+        self.n_messages = self.n_gradients = self.n_nodes = self.n_copied = self.n_zero_copy = 0
+        self.computing_ns = 0
+        self.started_ns = self.ended_ns = time.perf_counter_ns()
 
     def outcome(self) -> int:
         """RUNNING, DONE, or the pass has failed: what becomes of `leaves`."""
@@ -58,6 +64,19 @@ class Part:
         return (
             ledger.DONE if state == ledger.FREE else state
         )  # failed rows are not reused before they are dropped here
+
+    def statistics(self) -> PartStatistics:
+        computing_s = self.computing_ns / 1e9
+        return PartStatistics(
+            self.agent.session.names[self.agent.rank],
+            self.n_messages,
+            self.n_gradients,
+            self.n_nodes,
+            self.n_copied,
+            self.n_zero_copy,
+            computing_s,
+            max(0.0, (self.ended_ns - self.started_ns) / 1e9 - computing_s),
+        )
 
     # ------------------------------------------------------------ actor
 
@@ -85,6 +104,8 @@ class Part:
                     message = self.queue.popleft()
                 self.handle(message)
         finally:
+            self.ended_ns = time.perf_counter_ns()
+            self.computing_ns += self.ended_ns - start_ns
             thread.context = before[0]
             set_enabled(before[1])
 
@@ -290,6 +311,7 @@ class Part:
             if ledger.status(row) != ledger.RUNNING:
                 return
             self.node = node
+            self.n_nodes += 1
             if node.hooks is not None:
                 g = run_pre(node, g)
             cotangents = node.vjp(node.residuals, g)
@@ -315,7 +337,12 @@ class Part:
             if part is not None:
                 mask |= bit
                 arrays.append(part)
+                if block_of(part):
+                    self.n_zero_copy += part.nbytes
+                else:
+                    self.n_copied += part.nbytes
             bit <<= 1
+        self.n_gradients += 1
         self.post(
             node.source, GRAD, node.message_id, RETAIN if self.retain else 0, mask, tuple(arrays)
         )
