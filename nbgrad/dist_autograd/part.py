@@ -90,11 +90,9 @@ class Part:
         return self
 
     def __call__(self) -> None:
-        before = (
-            thread.context,
-            set_enabled(False),
-        )  # nodes run outside any context, and record nothing
-        thread.context = None
+        before = thread.context, set_enabled(False)
+        thread.context = None  # nodes run outside any context, and record nothing
+        start_ns = time.perf_counter_ns()
         try:
             while True:
                 with self.lock:
@@ -239,6 +237,7 @@ class Part:
     def post(
         self, target: int, kind: int, message_id: int, flags: int, mask: int, arrays: tuple
     ) -> None:
+        self.n_messages += 1
         self.agent.post(
             target,
             self.row,

@@ -12,6 +12,7 @@ import contextlib
 import signal
 import threading
 import time
+import traceback
 from collections import deque
 from typing import Any
 
@@ -99,12 +100,16 @@ class Serving:
             time.sleep(delay_s)
         wait_standby = agent.binding.wait_standby
         while not self.stopping:
-            if self.queue:
-                self.take_from_queue()
-            elif wait_standby(self.slice()):
-                self.stand_in()
-            else:
-                self.look()
+            try:
+                if self.queue:
+                    self.take_from_queue()
+                elif wait_standby(self.slice()):
+                    self.stand_in()
+                else:
+                    self.look()
+            except Exception:  # of a callback, or a bug: said on stderr, and the thread goes on serving (S1)
+                if not self.stopping:
+                    traceback.print_exc()
         with self.lock:
             self.n_idle -= 1
             self.n_threads -= 1
