@@ -86,7 +86,7 @@ class Context:
                 del self.passes[pass_id]
                 self.statistics[pass_id] = part.statistics()
                 if outcome == ledger.DONE:
-                    self.served |= part.served
+                    self.served |= part.served - part.absent
                     while part.leaves:
                         leaf, g = part.leaves.popitem()
                         self.add(leaf, g, part.owned)

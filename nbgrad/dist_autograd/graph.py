@@ -114,6 +114,7 @@ def part_of_graph(context_id: int) -> tuple:
     context = agent.contexts.table.get(context_id)
     if context is None:
         return [], []
+    context.merge_done()
     numbers: dict = {}
     order: list = []
     stack: list[Any] = [*context.sends.values(), *context.recvs.values()]

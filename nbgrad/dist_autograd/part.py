@@ -52,6 +52,7 @@ class Part:
         self.seen: set = set()
         self.snapshot: dict = {}  # K: message id -> SendRpcBackward
         self.served: set = set()
+        self.absent: set = set()  # of the served: those that got the word that there is no gradient
         self.leaves: dict = {}  # leaf -> its sum in this pass
         self.node: Any = None  # that runs now, for error messages
         self.n_messages = self.n_gradients = self.n_nodes = self.n_copied = self.n_zero_copy = 0
@@ -196,6 +197,8 @@ class Part:
         if message_id in self.served:
             raise ProtocolError(f"message {message_id} got its gradient twice in pass {self.id}")
         self.served.add(message_id)
+        if flags & ABSENT:
+            self.absent.add(message_id)
         ledger.serve(self.row, 1)
         self.retain = bool(flags & RETAIN)
         mask, k = message[H4], 0
