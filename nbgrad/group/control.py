@@ -1,4 +1,4 @@
-"""The control part of a segment: make it, note a death in it, wake all who sleep in it, empty it for the next generation.
+"""The control part of a segment: make it, note a death in it, wake all who sleep, empty it for the next generation.
 
 Note [Generations]
 ~~~~~~~~~~~~~~~~~~
@@ -6,9 +6,10 @@ A group lives in its segment from the first join to the last leave; then the sam
     join     take the rank's PID word (CAS from 0), NAME, STATE = READY, then JOINED += 1; wait until JOINED == world
     leave    STATE = GONE, then LEFT += 1; whoever brings it to world empties the control part and moves GENERATION on
 Assumes  a process leaves only when no thread of it looks at its rings, doorbell or rows any more.
-J1 (whole)   once JOINED == world it stays so until the generation ends: a join that gives up takes itself away by a CAS
-             that fails there, so all members see the group complete, or none goes on.
-J2 (apart)   a process that comes back early waits for GENERATION to move, so it never touches a block that is being emptied.
+J1 (whole)   once JOINED == world it stays so until the generation ends: a join that gives up takes itself away by a
+             CAS that fails there, so all members see the group complete, or none goes on.
+J2 (apart)   a process that comes back early waits for GENERATION to move, so it never touches a block that is being
+             emptied.
 J3 (death)   a worker that dies never leaves, so LEFT never reaches world and a poisoned generation is never reused.
 The arenas are not emptied: arrays in them may outlive the group, and their blocks come back by their holders.
 """

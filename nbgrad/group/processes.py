@@ -125,13 +125,17 @@ class ProcessContext:
     ):
         if not 1 <= nprocs <= MAX_WORLD:
             raise ValueError(
-                f"nprocs is {nprocs}, but a group has 1 to {MAX_WORLD} workers: each has one bit in the others' doorbells"
+                f"nprocs is {nprocs}, but a group has 1 to {MAX_WORLD} workers: each has one bit in the others' "
+                "doorbells"
             )
         self.is_daemon, self.is_over = daemon, False
         self.failure: ProcessException | None = None
         self.is_stopped = False
         self.processes = [WorkerProcess(self, index) for index in range(nprocs)]
         self.ends: list[WorkerProcess] = []  # in the order of their ends
+        self.arguments = (
+            args  # kept alive: a lock removes its name when it goes, and the workers still need it
+        )
         layout, carrier = Layout(nprocs), Carrier()
         task = pickled(function, args, carrier, with_main)
         segment, self.reports = Segment.inherited(layout.size_bytes), report.make()
@@ -205,7 +209,7 @@ class ProcessContext:
         return self.is_over
 
     def stop(self, interrupt: bool = False) -> None:
-        """End all workers now and wait until they have; `interrupt`: by KeyboardInterrupt first, within half a second."""
+        """End all workers now and wait for that; `interrupt`: by KeyboardInterrupt first, with half a second for it."""
         self.is_stopped = True
         self.send("interrupt" if interrupt else "stop")
         end = time.monotonic() + STOP_S
@@ -252,17 +256,18 @@ class ProcessContext:
         how = status.describe(self.supervisor.returncode)
         if self.processes[0].pid is None:
             return StartupError(
-                f"the supervisor of the group (pid {self.supervisor.pid}) ended with {how} before it had started a worker; "
-                f"its own message is on stderr"
+                f"the supervisor of the group (pid {self.supervisor.pid}) ended with {how} before it had started "
+                "a worker; its own message is on stderr"
             )
         return WorkerDied(
-            f"the supervisor of the group (pid {self.supervisor.pid}) ended with {how}, and the kernel ended its workers "
-            f"with it.{status.hint(self.supervisor.returncode)}"
+            f"the supervisor of the group (pid {self.supervisor.pid}) ended with {how}, and the kernel ended its "
+            f"workers with it.{status.hint(self.supervisor.returncode)}"
         )
 
     def close(self) -> None:
         """Give everything back; what still lives is killed by the supervisor, which sees its socket close."""
         self.is_over = True
+        self.arguments = ()
         open_contexts.discard(self)
         self.connection.close()
         try:

@@ -2,13 +2,13 @@
 
 Note [Meeting]
 ~~~~~~~~~~~~~~
-Rank 0 creates the segment under a name made from user and key, holds a lock (flock) on the file, initialises it (magic word
-last) and unlinks the name when all have joined.  The others open the name, again and again until the deadline.
-M1 (fresh)  the kernel drops the lock when rank 0 dies, so a file that nobody has locked is a remnant: rank 0 replaces it,
-            the others ignore it.
+Rank 0 creates the segment under a name made from user and key, holds a lock (flock) on the file, initialises it (magic
+word last) and unlinks the name when all have joined.  The others open the name, again and again until the deadline.
+M1 (fresh)  the kernel drops the lock when rank 0 dies, so a file that nobody has locked is a remnant: rank 0 replaces
+            it, the others ignore it.
 M2 (once)   a second group with the same key waits until the first is complete, and then makes its own segment.
-M3 (again)  who has met once keeps the segment, and joins it again as a new generation, unless somebody of it has died or
-            ended; there is nothing to meet by then, and no memory to grow.
+M3 (again)  who has met once keeps the segment, and joins it again as a new generation, unless somebody of it has died
+            or ended; there is nothing to meet by then, and no memory to grow.
 """
 
 import errno
@@ -127,8 +127,8 @@ def create(name: str, layout: Layout, end: float) -> Segment:
         except FileExistsError:
             if not remove_remnant(name) and time.monotonic() > end:
                 raise StartupError(
-                    f"another group is starting under the same name ({name}) and has not become complete; give this one "
-                    f"another MASTER_PORT or init_method"
+                    f"another group is starting under the same name ({name}) and has not become complete; give "
+                    "this one another MASTER_PORT or init_method"
                 ) from None
             time.sleep(pause)
             pause = min(2 * pause, RETRY_MOST_S)
@@ -194,8 +194,9 @@ def attach(name: str, layout: Layout, rank: int, end: float) -> Segment:
             segment.close()
         if time.monotonic() > end:
             raise StartupError(
-                f"rank {rank} of {layout.world} has found no rank 0 to meet (segment nbgrad-{name} in /dev/shm): was rank 0 "
-                f"started, on this machine, by this user, with the same MASTER_ADDR and MASTER_PORT (or init_method)?"
+                f"rank {rank} of {layout.world} has found no rank 0 to meet (segment nbgrad-{name} in /dev/shm): "
+                "was rank 0 started, on this machine, by this user, with the same MASTER_ADDR and MASTER_PORT "
+                "(or init_method)?"
             )
         time.sleep(pause)
         pause = min(2 * pause, RETRY_MOST_S)
@@ -215,6 +216,6 @@ def refuse_other(segment: Segment, layout: Layout, rank: int) -> None:
             f"rank {rank} has world_size {layout.world}, but rank 0 has {found.world}: all workers must agree"
         )
     raise StartupError(
-        f"rank {rank} runs another nbgrad than rank 0: their sources differ ({PACKAGE} here). What workers share in memory "
-        f"is only readable to the same version; start all of them from one installation."
+        f"rank {rank} runs another nbgrad than rank 0: their sources differ ({PACKAGE} here). What workers share "
+        "in memory is only readable to the same version; start all of them from one installation."
     )

@@ -57,9 +57,9 @@ class Session:
         """Raise `ForkedProcessError` in a process that was forked from the worker."""
         if self.is_forked:
             raise ForkedProcessError(
-                f"this process (pid {os.getpid()}) was forked from worker {self.name!r}, and only the worker itself may use "
-                f"its group: rings and threads are its own. Start processes with multiprocessing.get_context('spawn'), or "
-                f"before init_rpc."
+                f"this process (pid {os.getpid()}) was forked from worker {self.name!r}, and only the worker "
+                "itself may use its group: rings and threads are its own. Start processes with "
+                "multiprocessing.get_context('spawn'), or before init_rpc."
             )
 
     def pid(self, rank: int) -> int:
@@ -123,8 +123,8 @@ def join(
     """
     if not (0 <= rank < world_size <= MAX_WORLD) or not 0 < len(name.encode()) <= NAME_BYTES:
         raise StartupError(
-            f"worker {name!r} with rank {rank} of {world_size} can't join: a group has 1 to {MAX_WORLD} workers, ranks from 0 "
-            f"to world_size - 1, and names of 1 to {NAME_BYTES} bytes"
+            f"worker {name!r} with rank {rank} of {world_size} can't join: a group has 1 to {MAX_WORLD} workers, "
+            f"ranks from 0 to world_size - 1, and names of 1 to {NAME_BYTES} bytes"
         )
     end = time.monotonic() + deadline_s
     place = birthplace()
@@ -228,9 +228,9 @@ def refuse_missing(session: Session, is_late: bool, deadline_s: float) -> None:
     if missing and (is_late or has_ended):
         why = f"after {deadline_s:g} s" if is_late else "since a process has ended"
         raise StartupError(
-            f"{session.name!r} (rank {session.rank} of {session.world}) can't start: rank {', '.join(missing)} did not join "
-            f"{why}. Start all ranks with the same world_size and the same MASTER_ADDR and MASTER_PORT, and look at "
-            f"their stderr."
+            f"{session.name!r} (rank {session.rank} of {session.world}) can't start: rank {', '.join(missing)} "
+            f"did not join {why}. Start all ranks with the same world_size and the same MASTER_ADDR and "
+            "MASTER_PORT, and look at their stderr."
         )
 
 
@@ -241,6 +241,6 @@ def refuse_twins(session: Session) -> None:
         if first != k:
             session.leave()
             raise StartupError(
-                f"worker name {name!r} is not unique: ranks {first} and {k} both have it. Calls find a worker by its name, "
-                f"so give each its own."
+                f"worker name {name!r} is not unique: ranks {first} and {k} both have it. Calls find a worker by "
+                "its name, so give each its own."
             )

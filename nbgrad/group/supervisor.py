@@ -12,7 +12,8 @@ E1 (noticed)  a pidfd becomes readable when its worker ends, however it ends; th
               status is exact, sets its poison word if others need it, and wakes every sleeper of the group.
 E2 (launcher) the end of the launcher is the end of its socket and of its pidfd: all workers are killed at once.
 E3 (here)     if the supervisor itself is killed, the kernel kills the workers (PR_SET_PDEATHSIG, set in each of them).
-E4 (bounded)  after a death the others have GRACE_S to end by themselves, then get SIGTERM, then SIGKILL.
+E4 (bounded)  after a death those that have joined have GRACE_S to end by themselves; then they get SIGTERM, then
+              SIGKILL.  Those that have not joined would never notice, and get SIGTERM at once.
 E5 (Ctrl-C)   the terminal sends SIGINT to launcher, supervisor and workers.  The supervisor only takes note of it; it
               sends one to the workers when the launcher says "interrupt" and the terminal has not, so each gets one.
 """
@@ -170,8 +171,16 @@ class Supervisor:
         is_member = state not in (NOT_HERE, GONE)
         if code != 0 or is_member:
             control.note_death(self.base, self.layout, rank, status.encode(code))
-            self.stop(GRACE_S)
+            self.stop(GRACE_S if self.has_members() else 0.0)
         self.tell("ended", index, code, index in self.told, is_member)
+
+    def has_members(self) -> bool:
+        """Whether a living worker has joined, so that it will notice the death."""
+        ranks = [
+            control.rank_of(self.pids[index], self.base, self.layout)
+            for index in self.living.values()
+        ]
+        return any(rank >= 0 for rank in ranks)
 
     def note_interrupt(self, number: int, frame: object) -> None:
         """Handler of SIGINT."""

@@ -2,9 +2,9 @@
 
 Note [Watching]
 ~~~~~~~~~~~~~~~
-Rank 0 starts it with the segment.  It opens a pidfd for each worker that the segment names, and sets the poison word of
-one that ends before it has left.  It is nobody's parent, so it can't know how they ended.  It also removes the name of a
-segment whose rank 0 has ended before it could.
+Rank 0 starts it with the segment.  It opens a pidfd for each worker that the segment names, and sets the poison word
+of one that ends before it has left.  It is nobody's parent, so it can't know how they ended.  It also removes the name
+of a segment whose rank 0 has ended before it could.
 It ends when no worker lives, or when the group has been empty for LINGER_S.
 N1 (one)  WATCHED is 1 while a watcher is there: rank 0 starts one by a CAS 0 -> 1, again after all have joined; the
           watcher that wants to end stores 0, and then looks again whether somebody has joined.  Both are sequentially

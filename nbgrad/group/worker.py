@@ -75,9 +75,7 @@ def perform(place: Place, task: bytes, reports: int) -> int:
         return exit_code(error)
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BaseException as error:
-        if report.read(reports, place.index) is None:  # raised by an exit handler
-            give_up(place, reports, error)
+    except BaseException:
         return 1
     finally:
         util._flush_std_streams()  # type: ignore[attr-defined]

@@ -1,0 +1,59 @@
+"""Small programs for tests: run in processes of their own, watched by what they print."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+
+ROOT = Path(__file__).parents[2]
+DEADLINE_S = 20.0
+
+
+@contextlib.contextmanager
+def program(folder, text, *args, **environment):
+    """A Python process that runs `text`; its stdout is a pipe, line by line."""
+    script = folder / "program.py"
+    script.write_text(text)
+    process = subprocess.Popen(
+        [sys.executable, script, *map(str, args)],
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+        process.stderr.close()
+
+
+def pids_of(line):
+    """The process ids in a line of a program."""
+    return [int(word) for word in line.split()]
+
+
+def wait_gone(pids, seconds):
+    """Those of the processes that still live after `seconds` at most; a zombie does not live."""
+    found = []
+    for pid in pids:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            found.append(psutil.Process(pid))
+    living = psutil.wait_procs(found, timeout=seconds)[1]
+    return [process.pid for process in living if process.status() != psutil.STATUS_ZOMBIE]
+
+
+def children(pid):
+    """Pids of all processes below `pid`."""
+    return [process.pid for process in psutil.Process(pid).children(recursive=True)]
+
+
+def interrupt(pid):
+    """Ctrl-C for one process only."""
+    os.kill(pid, signal.SIGINT)
