@@ -4,7 +4,7 @@ __version__ = "0.1.0"
 
 # ---------------------------------------------------------------- tensors and the tape
 # ---------------------------------------------------------------- models and training
-from nbgrad import autograd, checkpoint, dist_autograd, distributed, errors, futures, multiprocessing, nn, ops, optim, rpc
+from nbgrad import autograd, checkpoint, dist_autograd, distributed, errors, futures, multiprocessing, nn, ops, optim, profile, rpc
 from nbgrad.autograd import (
     Parameter,
     Size,

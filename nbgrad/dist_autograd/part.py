@@ -197,6 +197,8 @@ class Part:
         if message_id in self.served:
             raise ProtocolError(f"message {message_id} got its gradient twice in pass {self.id}")
         self.served.add(message_id)
+        if self.agent.trace:
+            self.trace("recv", f"gradient from rank {message[SOURCE]}", time.perf_counter_ns())
         if flags & ABSENT:
             self.absent.add(message_id)
         ledger.serve(self.row, 1)
@@ -255,6 +257,12 @@ class Part:
             None,
         )
 
+    def trace(self, kind: str, name: str, start_ns: int) -> None:
+        """Tell the profile, if it is still on."""
+        recorder = self.agent.trace
+        if recorder is not None:
+            recorder(kind, name, start_ns)
+
     # ------------------------------------------------------------ running nodes
 
     def deliver(self, edge: tuple, g: Any, ready: list) -> None:
@@ -303,6 +311,8 @@ class Part:
             else:
                 absent = g is None
             if type(node) is RecvRpcBackward:
+                if node.hooks is not None and not absent:
+                    g = run_pre(node, g)
                 self.post_gradient(node, g if many else [g], absent)
                 continue
             if absent:
@@ -316,7 +326,10 @@ class Part:
             self.n_nodes += 1
             if node.hooks is not None:
                 g = run_pre(node, g)
+            start_ns = time.perf_counter_ns() if self.agent.trace else 0
             cotangents = node.vjp(node.residuals, g)
+            if start_ns:
+                self.trace("backward", node.name, start_ns)
             if node.hooks is not None:
                 cotangents = run_post(node, cotangents, g)
             if not self.retain and node.residuals is not None:
@@ -345,6 +358,9 @@ class Part:
                     self.n_copied += part.nbytes
             bit <<= 1
         self.n_gradients += 1
+        start_ns = time.perf_counter_ns() if self.agent.trace else 0
         self.post(
             node.source, GRAD, node.message_id, RETAIN if self.retain else 0, mask, tuple(arrays)
         )
+        if start_ns:
+            self.trace("send", f"gradient to rank {node.source}", start_ns)

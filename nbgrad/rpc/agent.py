@@ -72,6 +72,7 @@ class Agent:
         self.futures: dict = {}  # call id -> future of a call under way
         self.n_calls = 0
         self.closing = False
+        self.trace: Any = None  # function(kind, name, start_ns) while a profile is on
         self.last_message = time.monotonic()
         self.transfers = transfer.Transfers()
         self.handlers[CHUNK] = self.transfers.add

@@ -10,7 +10,8 @@ arguments are all tensors has no pickle at all.
 
 import functools
 import importlib
-import sys
+import time
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -46,7 +47,7 @@ class Calls:
         self.agent = agent
         self.ids: list[dict] = [{} for _ in range(agent.world)]  # per callee: function -> id
         self.functions: list[dict] = [{} for _ in range(agent.world)]  # per caller: id -> function
-        self.names: list[str] = []
+        self.interning = threading.Lock()
         agent.on(CALL, self.on_call)
         agent.on(REPLY, self.on_reply)
         agent.on(ERROR, self.on_error)
@@ -59,6 +60,7 @@ class Calls:
     ) -> Future:
         """Post the call; its future."""
         agent = self.agent
+        start_ns = time.perf_counter_ns() if agent.trace else 0
         number = self.ids[target].get(function) if getattr(function, "__hash__", None) else None
         if number is None:
             number = self.intern(target, function)
@@ -110,6 +112,8 @@ class Calls:
         except BaseException:
             agent.futures.pop(call, None)
             raise
+        if start_ns:
+            agent.trace("call", name_of(function), start_ns)
         return future
 
     def describe(self, function: Callable, target: int) -> str:
@@ -141,8 +145,14 @@ class Calls:
                 f"Define it at the top level of a module that both workers import."
             )
         numbers = self.ids[target]
-        number = numbers[function] = len(numbers) + 1
-        self.agent.post(target, 0, INTERN, number, 0, 0, 0, 0, 0, (), f"{module}:{name}".encode())
+        with self.interning:  # one number each, told before another thread can use it
+            number = numbers.get(function)
+            if number is None:
+                number = len(numbers) + 1
+                self.agent.post(
+                    target, 0, INTERN, number, 0, 0, 0, 0, 0, (), f"{module}:{name}".encode()
+                )
+                numbers[function] = number
         return number
 
     def on_reply(self, message: tuple) -> Any:
@@ -224,6 +234,7 @@ class Request:
         agent = calls.agent
         source, context_id = message[SOURCE], message[H1]
         joint = agent.joint
+        start_ns = time.perf_counter_ns() if agent.trace else 0
         previous = joint.enter(context_id, message[H4])
         try:
             number = message[H3]
@@ -249,6 +260,8 @@ class Request:
                 raise
         finally:
             joint.leave(previous)
+            if agent.trace and start_ns:
+                agent.trace("request", str(self).removeprefix("the result of "), start_ns)
 
     def reply(self, value: Any) -> None:
         agent, message = self.calls.agent, self.message
@@ -309,7 +322,9 @@ def decode(agent: Any, message: tuple, flags: int) -> Any:
 
 def resolve(module: str, name: str) -> Any:
     """The object at `module`.`name`."""
-    found: Any = sys.modules.get(module) or importlib.import_module(module)
+    found: Any = importlib.import_module(
+        module
+    )  # waits where another thread is importing it right now
     for part in name.split("."):
         found = getattr(found, part)
     return found

@@ -107,7 +107,9 @@ class Serving:
                     self.stand_in()
                 else:
                     self.look()
-            except Exception:  # of a callback, or a bug: said on stderr, and the thread goes on serving (S1)
+            except (
+                Exception
+            ):  # of a callback, or a bug: said on stderr, and the thread goes on serving (S1)
                 if not self.stopping:
                     traceback.print_exc()
         with self.lock:
