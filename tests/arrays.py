@@ -11,13 +11,13 @@ SEEDS = st.integers(0, 1 << 30)
 def values(shape, seed, low=-2.0, high=2.0, gap=0.0):
     """Uniform numbers; none is nearer to 0 than `gap`, where functions may have a kink."""
     x = np.random.default_rng(seed).uniform(low, high, shape)
-    return x + gap * np.sign(x)
+    return np.asarray(x + gap * np.sign(x))
 
 
 def laid_out(x, layout):
     """The same values in memory of another layout."""
     if layout == "transposed":
-        return np.ascontiguousarray(x.T).T
+        return np.array(x.T, order="C").T
     if layout == "strided" and x.ndim:
         wide = np.zeros((*x.shape[:-1], 2 * x.shape[-1]))
         wide[..., ::2] = x

@@ -276,7 +276,8 @@ def pow(residuals, g):
             x_bar = empty_like(x)
             _square_vjp(contiguous(g), contiguous(x), x_bar)
         else:
-            slope = by_numpy(np.multiply, by_numpy(np.power, x, y - 1), y)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                slope = by_numpy(np.multiply, by_numpy(np.power, x, y - 1), y)
             if np.any(y == 0):  # 0 * 0^-1 is nan, and the derivative of a constant is 0
                 slope = np.where(y == 0, np.zeros((), slope.dtype), slope)
             x_bar = by_numpy(np.multiply, slope, g)

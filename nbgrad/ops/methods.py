@@ -9,7 +9,7 @@ import numpy as np
 
 from nbgrad.autograd.device import check_device
 from nbgrad.autograd.device import device as device_class
-from nbgrad.autograd.dtypes import as_dtype, bool_, float32, float64, int32, int64
+from nbgrad.autograd.dtypes import as_dtype, bool_, float32, float64, int32, int64, is_floating
 from nbgrad.autograd.tensor import Tensor
 from nbgrad.errors import DtypeError
 from nbgrad.ops import (
@@ -62,7 +62,9 @@ def to(x: Tensor, *args: Any, dtype: Any = None, device: Any = None, **ignored: 
     if dtype is None:
         return x
     wanted = as_dtype(dtype)
-    return x if x.data.dtype == wanted else pointwise.cast(x, wanted)
+    if x.data.dtype == wanted:
+        return x
+    return pointwise.cast(x if is_floating(wanted) else x.detach(), wanted)
 
 
 def is_dtype_name(name: str) -> bool:

@@ -10,7 +10,7 @@ from nbgrad.autograd.op import op
 from nbgrad.errors import DtypeError
 from nbgrad.jit import fmath, kernel
 from nbgrad.ops.broadcast import contiguous
-from nbgrad.ops.dims import dim_of
+from nbgrad.ops.dims import dim_of, reduced_shape
 from nbgrad.ops.pointwise import floats
 
 exp_of = fmath.exp
@@ -127,7 +127,7 @@ def logsumexp(x, dim, keepdim=False):
     if y.size:
         _logsumexp(rows, y, y.size, rows.shape[-1] if rows.ndim else 1)
     wide = y[..., None].swapaxes(axis, -1) if x.ndim else y
-    return wide if keepdim else wide.reshape(tuple(np.delete(x.shape, axis))), (x, wide)
+    return wide if keepdim else wide.reshape(reduced_shape(x.shape, (axis,), False)), (x, wide)
 
 
 @logsumexp.vjp

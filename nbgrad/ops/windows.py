@@ -24,9 +24,9 @@ def out_length(name: str, n: int, kernel: int, stride: int, padding: int, dilati
         If none does.
     """
     reach = dilation * (kernel - 1) + 1
-    length = (n + 2 * padding - reach) // stride + 1
     if stride < 1:
         raise ShapeError(f"{name}: stride must be positive, got {stride}")
+    length = (n + 2 * padding - reach) // stride + 1
     if length < 1:
         raise ShapeError(
             f"{name}: kernel size can't be greater than actual input size: a window of {reach} does not fit into "

@@ -1,0 +1,121 @@
+import numpy as np
+import pytest
+from hypothesis import given
+
+import nbgrad as nb
+from nbgrad.autograd import check_vjp
+from nbgrad.errors import ShapeError
+from tests.arrays import arrays, pairs
+
+BINARY = [
+    (nb.add, np.add),
+    (nb.sub, np.subtract),
+    (nb.mul, np.multiply),
+    (nb.div, np.true_divide),
+    (nb.maximum, np.maximum),
+    (nb.minimum, np.minimum),
+]
+
+
+@pytest.mark.parametrize(("op", "reference"), BINARY)
+@given(operands=pairs(gap=0.5))
+def test_forward_and_vjp_with_broadcasting(op, reference, operands):
+    x, y = operands
+    z = op(nb.Tensor(x), nb.Tensor(y))
+    assert type(z.data) is np.ndarray
+    np.testing.assert_array_equal(z.data, reference(x, y))
+    assert check_vjp(op, x, y)
+
+
+@pytest.mark.parametrize(("op", "reference"), BINARY)
+@given(x=arrays(gap=0.5), y=arrays((2, 3), gap=0.5))
+def test_same_shapes(op, reference, x, y):
+    for pair in ((x, x + 0.25), (y, y[::-1] + 0.25)):
+        np.testing.assert_array_equal(op(*map(nb.Tensor, pair)).data, reference(*pair))
+        assert check_vjp(op, *pair)
+
+
+@pytest.mark.parametrize("number", [2.0, 2, True, np.float64(2), np.int64(2)])
+def test_numbers_do_not_change_the_dtype(number):
+    x = nb.ones(3, requires_grad=True)
+    for y in (x + number, number + x, x * number, number * x, x - number, number - x,
+              x / number, number / x, x**number, number**x, nb.maximum(x, number)):  # fmt: skip
+        assert y.dtype == np.float32
+        y.sum().backward()
+        assert x.grad.dtype == np.float32
+
+
+@given(x=arrays(gap=0.5))
+def test_vjp_with_numbers(x):
+    for f in (
+        lambda x: x * 3.0,
+        lambda x: 3.0 * x,
+        lambda x: x + 3.0,
+        lambda x: 3.0 - x,
+        lambda x: x / 3.0,
+        lambda x: 3.0 / x,
+        lambda x: x * 3,
+    ):
+        assert check_vjp(f, x)
+
+
+def test_promotion_is_numpys():
+    f4, f8, i8 = nb.ones(2), nb.ones(2, dtype=nb.float64), nb.ones(2, dtype=nb.int64)
+    assert (f4 + f8).dtype == np.float64
+    assert (f4 + i8).dtype == np.float64
+    assert (i8 + i8).dtype == np.int64
+    assert (i8 / i8).dtype == np.float64
+    assert (i8 // 2).tolist() == [0, 0]
+    assert (i8 % 2).tolist() == [1, 1]
+    assert (2 // i8).tolist() == [2, 2]
+    assert (i8 == i8).dtype == np.bool_
+    assert (nb.tensor([True]) * f4).dtype == np.float32
+
+
+def test_gradients_come_back_in_the_dtype_of_the_input():
+    x, y = nb.ones(2, requires_grad=True), nb.ones(2, dtype=nb.float64, requires_grad=True)
+    (x * y + x / y + x - y).sum().backward()
+    assert x.grad.dtype == np.float32
+    assert y.grad.dtype == np.float64
+
+
+@given(x=arrays((2, 3), low=0.2))
+def test_powers(x):
+    assert check_vjp(lambda a: a**2, x)
+    assert check_vjp(lambda a: a**0.5, np.abs(x) + 0.5)
+    assert check_vjp(lambda a: a**-1.5, np.abs(x) + 0.5)
+    assert check_vjp(lambda a, b: a**b, np.abs(x) + 0.5, x)
+    assert check_vjp(lambda b: 2.0**b, x)
+    np.testing.assert_allclose((nb.Tensor(x) ** 3).data, x**3)
+
+
+def test_powers_at_zero():
+    x = nb.zeros(1, requires_grad=True)
+    (x**0).backward()
+    assert x.grad.item() == 0.0
+    y = nb.tensor([2.0], requires_grad=True)
+    (nb.zeros(1) ** y).backward()
+    assert y.grad.item() == 0.0
+
+
+def test_equal_operands_share_the_gradient():
+    x, y = nb.ones(1, requires_grad=True), nb.ones(1, requires_grad=True)
+    nb.maximum(x, y).backward()
+    assert (x.grad.item(), y.grad.item()) == (0.5, 0.5)
+
+
+def test_shapes_that_do_not_fit():
+    with pytest.raises(ShapeError, match=r"\(2,\).*\(3,\)"):
+        nb.ones(2) + nb.ones(3)
+    with pytest.raises(RuntimeError):
+        nb.ones(2) * nb.ones(3)
+    with pytest.raises(ValueError, match="broadcast"):
+        nb.ones(6).reshape(2, 3) + nb.ones(3, 2)
+
+
+def test_results_are_the_same_each_time():
+    rng = np.random.default_rng(0)
+    x, y = (nb.tensor(rng.standard_normal(1001).astype(np.float32)) for _ in range(2))
+    first = (x * y + x / y).data
+    again = (nb.tensor(x.data) * nb.tensor(y.data) + nb.tensor(x.data) / nb.tensor(y.data)).data
+    assert first.tobytes() == again.tobytes()

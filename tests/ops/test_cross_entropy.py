@@ -1,0 +1,108 @@
+import numpy as np
+import pytest
+from hypothesis import given
+
+import nbgrad as nb
+import nbgrad.nn.functional as F  # noqa: N812
+from nbgrad.autograd import check_vjp
+from nbgrad.errors import ShapeError
+from tests.arrays import SEEDS, values
+
+TARGET = nb.tensor([2, 0, -100, 1])
+WEIGHT = nb.tensor(np.array([0.5, 1.0, 2.0]))
+
+
+def log_softmax(x):
+    return x - np.log(np.exp(x).sum(1, keepdims=True))
+
+
+def reference(x, target, weight, reduction, smoothing=0.0):
+    logp, used = log_softmax(x), target != -100
+    safe = np.where(used, target, 0)
+    share = weight[safe] * used
+    hard = -logp[np.arange(len(x)), safe] * share
+    soft = -(logp * weight).sum(1) * used / x.shape[1]
+    if reduction == "mean":
+        hard, soft = hard.sum() / share.sum(), soft.sum() / share.sum()
+    elif reduction == "sum":
+        hard, soft = hard.sum(), soft.sum()
+    return (1 - smoothing) * hard + smoothing * soft
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize("weight", [None, WEIGHT])
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+@given(seed=SEEDS)
+def test_class_indices(reduction, weight, smoothing, seed):
+    x = values((4, 3), seed)
+    options = {"weight": weight, "reduction": reduction, "label_smoothing": smoothing}
+    y = F.cross_entropy(nb.Tensor(x), TARGET, **options)
+    plain = np.ones(3) if weight is None else weight.data
+    np.testing.assert_allclose(y.data, reference(x, TARGET.data, plain, reduction, smoothing))
+    assert check_vjp(lambda a: F.cross_entropy(a, TARGET, **options), x)
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+def test_probabilities_as_target(reduction):
+    x, t = values((4, 3), 0), np.abs(values((4, 3), 1))
+    y = F.cross_entropy(nb.Tensor(x), nb.Tensor(t), reduction=reduction)
+    losses = -(t * log_softmax(x)).sum(1)
+    expected = {"mean": losses.mean(), "sum": losses.sum(), "none": losses}[reduction]
+    np.testing.assert_allclose(y.data, expected)
+    assert check_vjp(lambda a, b: F.cross_entropy(a, b, reduction=reduction), x, t)
+
+
+def test_images_of_classes():
+    x, t = values((2, 3, 4, 5), 0), nb.tensor(np.random.default_rng(0).integers(0, 3, (2, 4, 5)))
+    y = F.cross_entropy(nb.Tensor(x), t, reduction="none")
+    assert y.shape == (2, 4, 5)
+    rows = np.moveaxis(x, 1, -1).reshape(-1, 3)
+    np.testing.assert_allclose(y.data.ravel(), reference(rows, t.data.ravel(), np.ones(3), "none"))
+    assert check_vjp(lambda a: F.cross_entropy(a, t), x)
+    assert check_vjp(lambda a: F.nll_loss(a, t), x)
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize("weight", [None, WEIGHT])
+def test_nll_loss(reduction, weight):
+    x = values((4, 3), 0)
+    y = F.nll_loss(nb.log_softmax(nb.Tensor(x), 1), TARGET, weight, reduction=reduction)
+    np.testing.assert_allclose(
+        y.data, F.cross_entropy(nb.Tensor(x), TARGET, weight, reduction=reduction).data
+    )
+    assert check_vjp(lambda a: F.nll_loss(a, TARGET, weight, reduction=reduction), x)
+
+
+def test_one_sample_and_large_scores():
+    x = nb.tensor([1e4, 0.0], requires_grad=True)
+    loss = F.cross_entropy(x, nb.tensor(1))
+    assert loss.item() == 1e4
+    loss.backward()
+    assert x.grad.tolist() == [1, -1]
+
+
+def test_float32_and_int32_targets():
+    x = values((4, 3), 0)
+    y = F.cross_entropy(nb.Tensor(x.astype(np.float32)), nb.tensor([0, 1, 2, 0], dtype=nb.int32))
+    assert y.dtype == np.float32
+    assert y.item() == pytest.approx(F.cross_entropy(nb.Tensor(x), nb.tensor([0, 1, 2, 0])).item())
+
+
+def test_all_ignored_is_nan_without_gradient():
+    x = nb.ones(2, 3, requires_grad=True)
+    loss = F.cross_entropy(x, nb.tensor([-100, -100]))
+    assert nb.isnan(loss)
+    loss.backward()
+    assert x.grad.tolist() == [[0, 0, 0], [0, 0, 0]]
+
+
+def test_mistakes():
+    x = nb.ones(2, 3)
+    with pytest.raises(IndexError, match="Target 3 is out of bounds"):
+        F.cross_entropy(x, nb.tensor([0, 3]))
+    with pytest.raises(ShapeError, match="to match target batch_size"):
+        F.cross_entropy(x, nb.tensor([0]))
+    with pytest.raises(ValueError, match="reduction"):
+        F.cross_entropy(x, nb.tensor([0, 1]), reduction="average")
+    with pytest.raises(ShapeError, match="shape of the scores"):
+        F.cross_entropy(x, nb.ones(2))

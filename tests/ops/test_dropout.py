@@ -1,0 +1,42 @@
+import numpy as np
+import pytest
+
+import nbgrad as nb
+import nbgrad.nn.functional as F  # noqa: N812
+
+
+def test_kept_elements_are_scaled_and_gradients_follow_the_mask():
+    nb.manual_seed(0)
+    x = nb.ones(1000, requires_grad=True)
+    y = F.dropout(x, 0.25)
+    kept = y.data != 0
+    assert 700 < kept.sum() < 800
+    np.testing.assert_allclose(y.data[kept], 1 / 0.75, rtol=1e-6)
+    y.sum().backward()
+    np.testing.assert_array_equal(x.grad.data, y.data)
+
+
+def test_the_seed_decides_also_across_dtypes():
+    x = np.random.default_rng(0).standard_normal((3, 4))
+    masks = []
+    for dtype in (np.float64, np.float64, np.float32):
+        nb.manual_seed(3)
+        masks.append(F.dropout(nb.Tensor(x.astype(dtype)), 0.5).data != 0)
+    np.testing.assert_array_equal(masks[0], masks[1])
+    np.testing.assert_array_equal(masks[0], masks[2])
+
+
+def test_ends():
+    x = nb.ones(3, requires_grad=True)
+    assert F.dropout(x, 1.0).tolist() == [0, 0, 0]
+    assert F.dropout(x, 0.0).tolist() == [1, 1, 1]
+    y = F.dropout(x, 0.5, training=False)
+    y.sum().backward()
+    assert x.grad.tolist() == [1, 1, 1]
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        F.dropout(x, 1.5)
+
+
+def test_views():
+    x = nb.ones(2, 3).T
+    assert F.dropout(x, 0.5).shape == (3, 2)

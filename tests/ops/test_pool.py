@@ -1,0 +1,66 @@
+import numpy as np
+import pytest
+from hypothesis import given
+
+import nbgrad as nb
+import nbgrad.nn.functional as F  # noqa: N812
+from nbgrad.autograd import check_vjp
+from nbgrad.errors import ShapeError
+from tests.arrays import arrays
+
+CASES = [
+    {"kernel_size": 2},
+    {"kernel_size": (3, 2), "stride": 1},
+    {"kernel_size": 3, "stride": 2, "padding": 1},
+    {"kernel_size": (5, 4)},
+]
+
+
+def reference(x, reduce, fill, kernel_size, stride=None, padding=0):
+    kh, kw = kernel_size if isinstance(kernel_size, tuple) else (kernel_size, kernel_size)
+    sh, sw = (kh, kw) if stride is None else (stride, stride)
+    x = np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)), constant_values=fill)
+    windows = np.lib.stride_tricks.sliding_window_view(x, (kh, kw), (2, 3))
+    return reduce(windows[:, :, ::sh, ::sw], (4, 5))
+
+
+@pytest.mark.parametrize("options", CASES, ids=str)
+@given(x=arrays((2, 2, 5, 4)))
+def test_forward_and_vjp(options, x):
+    y = F.max_pool2d(nb.Tensor(x), **options)
+    np.testing.assert_array_equal(y.data, reference(x, np.max, -np.inf, **options))
+    assert check_vjp(F.max_pool2d, x, **options)
+    y = F.avg_pool2d(nb.Tensor(x), **options)
+    np.testing.assert_allclose(y.data, reference(x, np.mean, 0.0, **options), atol=1e-14)
+    assert check_vjp(F.avg_pool2d, x, **options)
+    assert check_vjp(F.avg_pool2d, x, count_include_pad=False, **options)
+
+
+def test_padding_need_not_count():
+    y = F.avg_pool2d(nb.ones(1, 1, 2, 2), 2, 2, 1, count_include_pad=False)
+    assert y.flatten().tolist() == [1, 1, 1, 1]
+
+
+def test_nan_wins_and_the_first_of_equal_ones():
+    x = nb.tensor([[[[1.0, 1.0], [float("nan"), 0.0]]]])
+    assert nb.isnan(F.max_pool2d(x, 2))
+    y = nb.ones(1, 1, 2, 2, requires_grad=True)
+    F.max_pool2d(y, 2).sum().backward()
+    assert y.grad.flatten().tolist() == [1, 0, 0, 0]
+
+
+def test_adaptive():
+    x = nb.arange(16.0).reshape(1, 4, 4)
+    assert F.adaptive_avg_pool2d(x, 1).item() == 7.5
+    assert F.adaptive_max_pool2d(x, (2, None)).shape == (1, 2, 4)
+    with pytest.raises(ShapeError, match="must divide"):
+        F.adaptive_avg_pool2d(x, 3)
+
+
+def test_what_does_not_fit():
+    with pytest.raises(ShapeError, match="kernel size"):
+        F.max_pool2d(nb.ones(1, 2, 2), 3)
+    with pytest.raises(ShapeError, match="half of effective kernel size"):
+        F.max_pool2d(nb.ones(1, 4, 4), 2, padding=2)
+    with pytest.raises(ShapeError, match="3D"):
+        F.avg_pool2d(nb.ones(4, 4), 2)

@@ -1,0 +1,98 @@
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+from hypothesis import given
+
+import nbgrad as nb
+from nbgrad.autograd import check_vjp
+from nbgrad.errors import DtypeError, ShapeError
+from tests.arrays import arrays, shapes
+
+DIMS = st.sampled_from([None, 0, -1, (0, 1), (1,)])
+
+
+@pytest.mark.parametrize(("op", "reference"), [(nb.sum, np.sum), (nb.mean, np.mean)])
+@given(x=arrays(shapes(min_dims=2)), dim=DIMS, keepdim=st.booleans())
+def test_sum_and_mean(op, reference, x, dim, keepdim):
+    y = op(nb.Tensor(x), dim, keepdim)
+    np.testing.assert_allclose(y.data, reference(x, axis=dim, keepdims=keepdim), atol=1e-12)
+    assert check_vjp(op, x, dim=dim, keepdim=keepdim)
+
+
+@pytest.mark.parametrize(("op", "reference"), [(nb.amax, np.amax), (nb.amin, np.amin)])
+@given(x=arrays(shapes(min_dims=2)), dim=DIMS, keepdim=st.booleans())
+def test_extrema(op, reference, x, dim, keepdim):
+    y = op(nb.Tensor(x), dim, keepdim)
+    np.testing.assert_array_equal(y.data, reference(x, axis=dim, keepdims=keepdim))
+    assert check_vjp(op, x, dim=dim, keepdim=keepdim)
+
+
+@pytest.mark.parametrize("name", ["max", "min"])
+@given(x=arrays(shapes(min_dims=1)), keepdim=st.booleans())
+def test_max_and_min_along_a_dimension(name, x, keepdim):
+    op = getattr(nb, name)
+    values, indices = op(nb.Tensor(x), -1, keepdim)
+    np.testing.assert_array_equal(values.data, getattr(np, name)(x, axis=-1, keepdims=keepdim))
+    np.testing.assert_array_equal(indices.data, getattr(np, "arg" + name)(x, -1, keepdims=keepdim))
+    assert check_vjp(lambda a: op(a, -1, keepdim).values, x)
+    assert check_vjp(op, x)
+
+
+def test_scalars_and_empty_tensors():
+    x = nb.tensor(2.0, requires_grad=True)
+    for y in (x.sum(), x.mean(), x.max(), x.sum(0), x.mean(-1), x.max(0).values):
+        assert y.shape == ()
+        x.grad = None
+        y.backward()
+        assert x.grad.item() == 1.0
+    assert nb.zeros(0).sum().item() == 0.0
+    assert nb.isnan(nb.zeros(0).mean())
+    assert nb.zeros(0, 3).sum(0).tolist() == [0, 0, 0]
+    assert check_vjp(nb.sum, np.zeros((0, 3)))
+    with pytest.raises(ShapeError, match="non-zero size"):
+        nb.zeros(0).max()
+    with pytest.raises(ValueError, match="argmax"):
+        nb.zeros(0, 2).argmax(0)
+
+
+def test_equal_extrema():
+    x = nb.tensor([1.0, 3.0, 3.0], requires_grad=True)
+    x.max().backward()
+    assert x.grad.tolist() == [0, 0.5, 0.5]
+    x.grad = None
+    x.max(0).values.backward()
+    assert x.grad.tolist() == [0, 1, 0]
+
+
+def test_integers():
+    x = nb.tensor([[True, False], [True, True]])
+    assert x.sum().item() == 3
+    assert x.sum(0).dtype == np.int64
+    assert nb.sum(nb.tensor([1, 2]), dtype=nb.float32).dtype == np.float32
+    assert nb.any(x, 1).tolist() == [True, True]
+    assert nb.all(x, 1, keepdim=True).tolist() == [[False], [True]]
+    with pytest.raises(DtypeError, match="float"):
+        nb.tensor([1]).mean()
+
+
+def test_places():
+    x = np.random.default_rng(0).standard_normal((3, 4))
+    assert nb.Tensor(x).argmax().item() == x.argmax()
+    np.testing.assert_array_equal(nb.Tensor(x).argmin(1, True).data, x.argmin(1, keepdims=True))
+    with pytest.raises(IndexError, match="Dimension out of range"):
+        nb.Tensor(x).sum(5)
+
+
+@given(x=arrays(shapes(min_dims=2, min_side=2), gap=0.1))
+def test_spread(x):
+    np.testing.assert_allclose(nb.Tensor(x).var(0).data, x.var(0, ddof=1))
+    np.testing.assert_allclose(nb.Tensor(x).std(unbiased=False).data, x.std())
+    np.testing.assert_allclose(nb.Tensor(x).norm(dim=1).data, np.sqrt((x * x).sum(1)))
+    np.testing.assert_allclose(nb.norm(nb.Tensor(x), float("inf")).data, abs(x).max())
+    np.testing.assert_allclose(nb.norm(nb.Tensor(x), 1).data, abs(x).sum())
+    assert check_vjp(nb.var, x, dim=-1)
+    assert check_vjp(nb.norm, x)
+
+
+def test_max_of_two_tensors_by_name():
+    assert nb.isnan(nb.var(nb.ones(1)))
