@@ -1,0 +1,106 @@
+"""`nbgrad train` as a person runs it: summary, JSON, bad flags, Ctrl-C, and nothing left behind."""
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from click.testing import CliRunner
+
+from nbgrad.cli import main
+
+COMMAND = [sys.executable, "-m", "nbgrad", "train"]
+
+
+def test_trains_and_agrees_with_one_process(tmp_path, nothing_left):
+    file = tmp_path / "out.json"
+    command = [*COMMAND, "--epochs", "8", "--json", str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "bit-identical" in done.stdout
+    figures = json.loads(file.read_text())
+    assert figures["test_accuracy"] > 0.9
+    assert figures["loss_curve_max_diff"] == figures["parameters_max_diff"] == 0.0
+    assert figures["hops"] == 8 * 23
+    assert figures["versions"]["nbgrad"]
+    for key in ("samples_per_s", "hop_us_median", "bytes_zero_copy", "bytes_copied", "wall_s"):
+        assert figures[key] > 0, key
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--model", "transformer"], "'transformer' is not one of 'mlp', 'cnn'"),
+        (["--workers", "1"], "1 is not in the range 2<=x<=4"),
+        (["--workers", "two"], "'two' is not a valid integer"),
+        (["--epochs", "0"], "0 is not in the range x>=1"),
+        (["--batch-size", "-1"], "-1 is not in the range x>=1"),
+        (["--lr", "0"], "0.0 is not in the range x>0"),
+        (["--lr", "nan"], "nan is not a finite number"),
+        (["--seed", "-1"], "-1 is not in the range x>=0"),
+        (["--json", "/no/such/folder/out.json"], "the folder of '/no/such/folder/out.json' does"),
+        (["--speed", "11"], "No such option '--speed'"),
+        (["digits.csv"], "unexpected extra argument"),
+    ],
+)
+def test_bad_flags_get_one_line(arguments, said):
+    result = CliRunner().invoke(main, ["train", *arguments], prog_name="nbgrad")
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert result.stderr.startswith("nbgrad train: ")
+    assert said in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_rate_that_is_too_high_gets_one_line(nothing_left):
+    command = [*COMMAND, "--lr", "1e30", "--epochs", "2"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 1
+    line = done.stderr.splitlines()[-1]
+    assert line.startswith("nbgrad: the loss is ")
+    assert "--lr 1e+30 is likely too high" in line
+
+
+def read_until(terminal, text, deadline_s):
+    """What comes out of a terminal, up to `text` or its end."""
+    found, end = "", time.monotonic() + deadline_s
+    while text not in found:
+        assert time.monotonic() < end, f"no {text!r} after {deadline_s} s:\n{found}"
+        try:
+            found += os.read(terminal, 1 << 16).decode()
+        except OSError:  # the other end is closed
+            break
+    return found
+
+
+def test_ctrl_c_ends_within_a_second_with_a_summary(tmp_path, nothing_left):
+    file = tmp_path / "out.json"
+    ours, theirs = pty.openpty()  # a terminal, whose Ctrl-C reaches launcher and workers alike
+    try:
+        child = subprocess.Popen(
+            [*COMMAND, "--epochs", "100000", "--json", str(file)],
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+        )
+        os.close(theirs)
+        before = read_until(ours, "samples/s", 60.0)
+        os.killpg(child.pid, signal.SIGINT)
+        start = time.monotonic()
+        after = read_until(ours, "never said", 60.0)
+        code = child.wait(10)
+        assert time.monotonic() - start < 1.5  # a second, and half of one for a loaded machine
+    finally:
+        os.close(ours)
+    assert code == 130
+    assert "Interrupted. What was done:" in after
+    assert "wall time" in after
+    assert "Traceback" not in before + after
+    figures = json.loads(file.read_text())
+    assert figures["interrupted"]
+    assert figures["epochs_done"] >= 1
