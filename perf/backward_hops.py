@@ -10,12 +10,10 @@ A chain of n calls has n hops; "backward" is the time of `dist_autograd.backward
 forward calls, which have rows of their own.  The gradients of every pass are checked: 1 for x, n for y.
 """
 
-import gc
 import time
 
 import common
-from library import Library
-from sides import serve
+from groups import group_side
 
 SLEEP_S = 0.010
 
@@ -69,19 +67,5 @@ FIGURES = [
 ]
 
 
-def worker(rank, framework):
-    lib = Library(framework)
-    lib.rpc.init_rpc(f"worker{rank}", rank=rank, world_size=2)
-    if rank == 0:
-        serve(FIGURES, lib)
-    else:
-        gc.disable()  # the peer runs inside worker0's blocks
-    lib.rpc.shutdown()
-
-
-def run_side(framework):
-    Library(framework).multiprocessing.spawn(worker, args=(framework,), nprocs=2)
-
-
 if __name__ == "__main__":
-    common.main(__file__, __doc__, FIGURES, run_side, is_group=True)
+    common.main(__file__, __doc__, FIGURES, group_side("backward_hops"), is_group=True)

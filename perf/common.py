@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 from library import Library
 from revisions import RevisionError, built
-from sides import Absent, Side, SideFailed
+from sides import Absent, Side, SideFailed, serve
 from stats import compare, summary
 
 HIDDEN = argparse.SUPPRESS
@@ -319,6 +319,4 @@ def fail(script, failure):
 
 def simple_side(figures):
     """`run_side` of scripts that measure in the child itself."""
-    from sides import serve
-
     return lambda framework: serve(figures, Library(framework))

@@ -1,6 +1,6 @@
 """What does it cost to make a message of a call, to put it into a ring, and to take it out?
 
-    encode a call    function, arguments -> function id, arrays, bytes       no message is posted
+    encode a call    function, arguments -> function id, arrays, bytes       the message is not posted
     post, take       arrays -> ring -> arrays                                one process plays both workers
     decode a call    bytes, arrays -> arguments
 
@@ -13,6 +13,7 @@ import importlib
 import time
 
 import common
+from groups import group_side
 from sides import per_block
 
 SMALL, LARGE = 1, 1000  # elements; 4 kB is the most that travels inline
@@ -28,43 +29,21 @@ def part(name):
     return importlib.import_module(f"nbgrad.{name}")
 
 
-class Desk:
-    """Both ends of a ring in one process, and what an agent gives to the encoder of calls."""
-
-    world, rank = 2, 0
-
-    def __init__(self):
-        shm, control = part("shm.layout"), part("group.control")
-        self.layout = shm.Layout(self.world)
-        self.segment = part("shm.segment").Segment.inherited(self.layout.size_bytes)
-        control.commit(self.segment, self.layout)
-        control.initialise(self.segment, self.layout, 0)
-        self.sender, self.receiver = (
-            part("shm.binding").Binding(self.segment, self.layout, rank)
-            for rank in range(self.world)
-        )
-        self.futures = {}
-        self.joint = part("dist_autograd.joint").Joint(self, None)
-        self.calls = part("rpc.calls").Calls(self)
-
-    def on(self, kind, handler):
-        """An agent would call `handler` for messages of this kind."""
-
-    def new_call(self, future):
-        return 1
-
-    def post(self, *message):
-        """The message is made; it goes nowhere."""
-
-
-desk = functools.cache(Desk)
+@functools.cache
+def both_ends():
+    """Native calls of two workers of a segment of our own, all in this process."""
+    layout = part("shm.layout").Layout(2)
+    segment = part("shm.segment").Segment.inherited(layout.size_bytes)
+    part("group.control").commit(segment, layout)
+    part("group.control").initialise(segment, layout, 0)
+    return [part("shm.binding").Binding(segment, layout, rank) for rank in range(2)]
 
 
 def wire(size, n_arrays):
     def setup(lib):
-        both = desk()
+        sender, receiver = both_ends()
         arrays = tuple(common.np.ones(size, common.np.float32) for _ in range(n_arrays))
-        post, take = both.sender.post, both.receiver.take
+        post, take = sender.post, receiver.take
         kind = part("rpc.message").CALL
         if post(1, 0, kind, *HEADER, arrays, None) != part("shm.wire").SENT:
             raise AssertionError("the message was not posted")
@@ -92,20 +71,33 @@ def wire(size, n_arrays):
 
 
 def encode_call(make):
-    """`make(lib)` gives args, kwargs."""
+    """`make(lib)` gives args, kwargs.  The agent is worker0's real one; only its `post` does nothing meanwhile."""
 
     def setup(lib):
-        send = desk().calls.send
         args, kwargs = make(lib)
-        send(1, add, args, kwargs, 0)
-        return lambda count: per_block(count, lambda: send(1, add, args, kwargs, 0))
+        lib.rpc.rpc_sync("worker1", add, args, kwargs)  # tells worker1 the function's number
+        agent = part("rpc.state").agent()
+        send = agent.calls.send
+
+        def block(count):
+            agent.post = nowhere
+            try:
+                return per_block(count, lambda: send(1, add, args, kwargs, 0))
+            finally:
+                del agent.post
+                agent.futures.clear()  # of calls that will get no answer
+
+        return block
 
     return setup
 
 
+def nowhere(*message):
+    """The message is made, and that is all."""
+
+
 def decode_call(lib):
     codec = part("rpc.codec")
-    desk()  # tells the codec what a tensor is
     data, tensors, arrays = codec.encode(mixed(lib), "a call")
     decode = codec.decode
     if decode(data, tensors, arrays)[1] != {"scale": 2.0}:
@@ -134,4 +126,4 @@ FIGURES = [
 ]
 
 if __name__ == "__main__":
-    common.main(__file__, __doc__, FIGURES, common.simple_side(FIGURES), against="none")
+    common.main(__file__, __doc__, FIGURES, group_side("encode"), is_group=True, against="none")

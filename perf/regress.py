@@ -16,6 +16,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import common
+from groups import group_side
 from library import Library
 from regress_figures import GROUP, KERNELS
 from revisions import RevisionError, built
@@ -26,20 +27,11 @@ BLOCK_NS = 200_000  # of short calls
 FAMILIES = {"kernels": (KERNELS, False), "group": (GROUP, True)}
 
 
-def worker(rank, framework):
-    lib = Library(framework)
-    lib.rpc.init_rpc(f"worker{rank}", rank=rank, world_size=2)
-    if rank == 0:
-        serve(GROUP, lib)
-    lib.rpc.shutdown()
-
-
 def run_side(framework, family):
-    lib = Library(framework)
     if family == "group":
-        lib.multiprocessing.spawn(worker, args=(framework,), nprocs=2)
+        group_side("regress_figures", "GROUP")(framework)
     else:
-        serve(KERNELS, lib)
+        serve(KERNELS, Library(framework))
 
 
 class Session:

@@ -217,10 +217,10 @@ KERNELS = [
     *optimizer("SGD", momentum=0.9),
     *optimizer("Adam"),
     *optimizer("AdamW"),
-    *encode.FIGURES,
     common.Figure("op, 1 element", op_overhead.chain(1), count=1, rounds=100, quick=30),
 ]
 GROUP = [
+    *encode.FIGURES,
     common.Figure("rpc_sync", rpc_latency.one_call, count=10, rounds=200, quick=60, warm=5),
     common.Figure("rpc_async, 100 in flight", rpc_latency.in_flight, count=1, rounds=100, quick=30),
     common.Figure("4 hops, each", backward_hops.chain(4), count=4, rounds=100, quick=30, warm=3),

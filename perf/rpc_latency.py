@@ -7,12 +7,11 @@
 Three figures: one call at a time; 100 in flight (time / 100); one call after the peer has slept 10 ms.
 """
 
-import gc
 import time
 
 import common
-from library import Library
-from sides import per_item, serve
+from groups import group_side
+from sides import per_item
 
 IN_FLIGHT = 100
 SLEEP_S = 0.010
@@ -68,19 +67,5 @@ FIGURES = [
 ]
 
 
-def worker(rank, framework):
-    lib = Library(framework)
-    lib.rpc.init_rpc(f"worker{rank}", rank=rank, world_size=2)
-    if rank == 0:
-        serve(FIGURES, lib)
-    else:
-        gc.disable()  # the peer runs inside worker0's blocks
-    lib.rpc.shutdown()
-
-
-def run_side(framework):
-    Library(framework).multiprocessing.spawn(worker, args=(framework,), nprocs=2)
-
-
 if __name__ == "__main__":
-    common.main(__file__, __doc__, FIGURES, run_side, is_group=True)
+    common.main(__file__, __doc__, FIGURES, group_side("rpc_latency"), is_group=True)
