@@ -84,7 +84,9 @@ def packed(kind, value):
 def note_error(file, args):
     """A thread has ended in an error: `Group.check` will tell."""
     with file.open("a") as out:
-        out.write("".join(traceback.format_exception(args.exc_type, args.exc_value, args.exc_traceback)))
+        out.write(
+            "".join(traceback.format_exception(args.exc_type, args.exc_value, args.exc_traceback))
+        )
 
 
 def left_over():
@@ -150,8 +152,13 @@ class Group:
         self.pipe.send(pickle.dumps((function, args)))
         kind, value = self.receive(function.__qualname__, deadline)
         if kind == "error":
+            self.is_broken = self.is_broken or not self.is_alive()
             raise value
         return value
+
+    def is_alive(self):
+        """Whether all workers live."""
+        return all(process.is_alive() for process in self.context.processes)
 
     def receive(self, what, deadline):
         if not self.pipe.poll(deadline):
@@ -174,7 +181,9 @@ class Group:
             if process.is_alive():
                 os.kill(process.pid, signal.SIGUSR1)
         time.sleep(STACKS_S)
-        return "\n".join(f"{file.name}\n{file.read_text()}" for file in sorted(self.folder.iterdir()))
+        return "\n".join(
+            f"{file.name}\n{file.read_text()}" for file in sorted(self.folder.iterdir())
+        )
 
     def check(self):
         """Nothing is left over, and no thread ended in an error."""
@@ -234,12 +243,12 @@ pool: dict = {}  # world -> the group that is lent to one test after the other
 def lend(world):
     """The group of that size, replaced if it is broken; checked when it comes back."""
     group = pool.get(world)
-    if group is None or group.is_broken:
+    if group is None or group.is_broken or not group.is_alive():
         if group is not None:
             group.close()
         group = pool[world] = Group(world)
     yield group
-    if not group.is_broken:
+    if not group.is_broken and group.is_alive():
         group.check()
 
 

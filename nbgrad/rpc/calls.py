@@ -10,8 +10,8 @@ arguments are all tensors has no pickle at all.
 
 import functools
 import importlib
-import time
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 

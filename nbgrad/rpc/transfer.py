@@ -3,6 +3,7 @@
 Only what can't go by descriptor comes this way: long pickles, and arrays when the arena is full.
 """
 
+import itertools
 import pickle
 from typing import Any
 
@@ -14,15 +15,14 @@ class Transfers:
 
     def __init__(self) -> None:
         self.pieces: dict = {}
-        self.n_sent = 0
+        self.next_number = itertools.count(1).__next__  # one call, so two threads never get the same
 
     def split(
         self, arrays: tuple, extra: bytes | None, piece_bytes: int
     ) -> tuple[int, list[bytes]]:
         """A number for the transfer, and its pieces."""
-        self.n_sent += 1
         whole = pickle.dumps((arrays, extra), 5)
-        return self.n_sent, [whole[k : k + piece_bytes] for k in range(0, len(whole), piece_bytes)]
+        return self.next_number(), [whole[k : k + piece_bytes] for k in range(0, len(whole), piece_bytes)]
 
     def add(self, message: tuple) -> None:
         """A CHUNK message has come."""
