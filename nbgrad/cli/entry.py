@@ -7,6 +7,7 @@ import click
 
 import nbgrad
 from nbgrad.cli.doctor import doctor
+from nbgrad.cli.run import run
 from nbgrad.cli.train import INTERRUPTED, train
 
 
@@ -43,5 +44,5 @@ def main(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for command in (train, doctor):
+for command in (train, run, doctor):
     main.add_command(command)

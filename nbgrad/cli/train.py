@@ -72,7 +72,7 @@ class Run:
         self.screen.begin(title, "starting")
         with tempfile.TemporaryDirectory(prefix="nbgrad-train-") as folder:
             tail, arguments = Tail(Path(folder, JOURNAL)), (self.plan, folder)
-            context = multiprocessing.spawn(self.work, arguments, self.n_processes, join=False)
+            context: Any = multiprocessing.spawn(self.work, arguments, self.n_processes, join=False)
             while not context.join(timeout=POLL_S):
                 self.take(tail.read(), figures)
             self.take(tail.read(), figures)
@@ -97,8 +97,9 @@ def run_both(plan: Plan, screen: Screen, figures: dict[str, Any]) -> None:
     """Train across processes, train in one process, compare."""
     across = Run(train_workers.work, plan, plan.workers, screen)
     across.follow(f"{plan.workers} workers", figures)
-    alone, check = Run(train_alone.work, plan, 1, screen), {}
-    alone.follow("one process, as a check", check)
+    alone = Run(train_alone.work, plan, 1, screen)
+    check: dict[str, Any] = {}
+    alone.follow("one process", check)
     figures["one_process_samples_per_s"] = check["samples_per_s"]
     figures["loss_curve_max_diff"] = max_difference(across.losses, alone.losses)
     figures["parameters_max_diff"] = parameters_difference(across.values, alone.values)

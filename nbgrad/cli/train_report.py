@@ -46,7 +46,7 @@ ROWS = (  # key of the figures, what it is called, how it is written
     (
         "hop_us_median",
         "median time of a hop",
-        lambda v: f"{v:,.0f} us, the stage's own work included",
+        lambda v: f"{v:,.0f} us, with the stage's own work",
     ),
     ("bytes_zero_copy", "sent without a copy", size),
     ("bytes_copied", "sent by copying", size),

@@ -10,7 +10,6 @@ from rich.progress import (
     SpinnerColumn,
     TaskID,
     TextColumn,
-    TimeElapsedColumn,
 )
 
 
@@ -33,7 +32,6 @@ class Screen:
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("epochs  {task.fields[figures]}"),
-            TimeElapsedColumn(),
             console=console,
         )
         self.bar: TaskID | None = None

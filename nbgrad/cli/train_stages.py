@@ -6,6 +6,8 @@ A model is four blocks; n stages share them in order.  A block draws its paramet
 own number, so a model is the same however it is cut and wherever its stages live.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
 import nbgrad as nb
@@ -17,7 +19,7 @@ PIXELS, DIGITS = 64, 10
 
 def block(model: str, number: int) -> nn.Module:
     """One of the four blocks, with fresh parameters."""
-    layers = {
+    layers: dict[str, list[Callable[[], list[nn.Module]]]] = {
         "mlp": [
             lambda: [nn.Linear(PIXELS, 256), nn.ReLU()],
             lambda: [nn.Linear(256, 256), nn.ReLU()],
@@ -47,7 +49,10 @@ class Stage(nn.Module):
 
     def forward(self, x):
         """Images, or what the stage before made of them, to what the next stage takes."""
-        return self.blocks(x)
+        with np.errstate(
+            over="ignore", invalid="ignore"
+        ):  # the loop says it when the loss is no number
+            return self.blocks(x)
 
     def values(self) -> list[np.ndarray]:
         """Copies of the parameters' arrays."""

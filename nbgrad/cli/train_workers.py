@@ -66,7 +66,7 @@ class AcrossWorkers:
             x = y
         return x
 
-    def time_hop(self, x: nb.Tensor, y: nb.Tensor) -> None:
+    def time_hop(self, x: Any, y: Any) -> None:
         """Note how long the gradient takes from `y`, the reply of a call, to `x`, its argument."""
         if not x.requires_grad or not y.requires_grad:
             return
