@@ -46,7 +46,10 @@ def test_allowed_imports_pass(house):
     root = house(
         {
             "nbgrad/errors.py": "class ShapeError(ValueError): pass\n",
-            "nbgrad/shm/ring.py": "from nbgrad.errors import ShapeError\n",
+            "nbgrad/shm/ring.py": (
+                "from nbgrad.errors import ShapeError\nfrom nbgrad.shm.word import _public\n"
+            ),
+            "nbgrad/shm/word.py": "_public = 1\n__all__ = ['_public']\n",  # semi-public, as PyTorch has
             "nbgrad/jit/kernel.py": "def compile():\n    import numba\n    return numba\n",
             "nbgrad/optim/sgd.py": "from ..nn.module import Module\n",  # left neighbour of its floor
             "nbgrad/nn/module.py": (
@@ -91,6 +94,10 @@ RULES = {
         },
         "nbgrad/shm/ring.py:2: takes the private name w._mask from another file",
     ),
+    "names": (
+        {"nbgrad/futures.py": "def wait(): pass\n"},
+        "nbgrad/futures.py:1: futures only holds names; wait belongs on a lower floor",
+    ),
     "library": (
         {"nbgrad/ops/add.py": "def f():\n    from numba import njit\n"},
         "nbgrad/ops/add.py:2: imports numba, which only jit may",
@@ -122,6 +129,11 @@ def test_broken_rule_is_named(house, rule):
 def test_missing_test_is_named(house):
     root = house({"nbgrad/shm/ring.py": ""}, tested=False)
     assert check(root) == (1, ["nbgrad/shm/ring.py: has no tests/shm/test_ring.py"])
+
+
+def test_names_need_no_test(house):
+    root = house({"nbgrad/futures.py": "from nbgrad import errors\n"}, tested=False)
+    assert check(root) == (0, ["house in order"])
 
 
 def test_pairing_comment_satisfies(house):

@@ -1,4 +1,4 @@
-"""Check the house rules: floors, cycles, privacy, libraries, length, mirrored tests, ordering comments.
+"""Check the house rules: floors, cycles, privacy, names, libraries, length, mirrored tests, ordering comments.
 
 python tools/check_house.py [ROOT]     # one line per broken rule; exit status 1 if any
 
@@ -11,6 +11,13 @@ import re
 import sys
 from pathlib import Path
 
+NAMES = {
+    "distributed",
+    "distributions",
+    "futures",
+    "multiprocessing",
+    "utils",
+}  # re-exports only, no logic
 FLOORS = [  # lowest first: a part imports only parts from sets above it in this list
     {"errors"},
     {"jit"},
@@ -24,7 +31,7 @@ FLOORS = [  # lowest first: a part imports only parts from sets above it in this
     {"parallel"},
     {"capture"},
     {"checkpoint"},
-    {"distributed", "distributions", "futures", "multiprocessing", "utils"},  # names only
+    NAMES,
     {"nbgrad"},  # nbgrad/__init__.py itself
     {"cli"},
     {"__main__"},
@@ -136,8 +143,12 @@ def file_faults(path, root, graph):
         yield f"{where}:{line}: takes the private name {name} from another file"
     if len(lines) > MAX_LINES:
         yield f"{where}: {len(lines)} lines, house limit {MAX_LINES}; split it"
+    if part in NAMES:
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                yield f"{where}:{node.lineno}: {part} only holds names; {node.name} belongs on a lower floor"
     test = root / "tests" / path.relative_to(root / "nbgrad").with_name(f"test_{path.name}")
-    if path.stem not in UNTESTED and not test.exists():
+    if path.stem not in UNTESTED and part not in NAMES and not test.exists():
         yield f"{where}: has no {test.relative_to(root)}"
     for number, line in enumerate(lines):
         above = " ".join(lines[max(0, number - PAIRING_LINES) : number]).lower()
