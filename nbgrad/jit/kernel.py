@@ -213,15 +213,15 @@ def code_digest(function, *options):
 
 
 @functools.cache
-def wrapper_address(signature):
+def wrapper_address(signature, makes=False):
     """Address of the native wrapper for a signature; compiled by LLVM in milliseconds, kept in the store."""
-    symbol = "wrap." + signature.replace(">", "w").replace("=", ".")
-    obj = store.load_or_make(
-        symbol,
-        lambda: machine.emit(
-            llvm.parse_assembly(wrapper.wrapper_text(signature, symbol)), {symbol}
-        ),
-    )
+    symbol = ("make." if makes else "wrap.") + signature.replace(">", "w").replace("=", ".")
+
+    def compiled():
+        text = wrapper.wrapper_text(signature, symbol, makes)
+        return machine.emit(llvm.parse_assembly(text), {symbol})
+
+    obj = store.load_or_make(symbol, compiled)
     return machine.load_object(obj, symbol)
 
 

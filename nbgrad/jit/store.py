@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import hashlib
 import importlib.metadata
+import linecache
 import os
 import platform
 import stat
@@ -44,9 +45,22 @@ def fingerprint() -> str:
     return digest("\n".join(facts).encode(), *sources)
 
 
-@cache
 def source_digest(file: str) -> str:
-    """Hash of one source file, that of a kernel."""
+    """Hash of one source file, that of a kernel.
+
+    Code of a notebook or a doctest is in no file but in `linecache`; what was typed at a prompt is nowhere, and gets
+    a hash that no other process will ask for.
+    """
+    try:
+        return file_digest(file)
+    except OSError:
+        lines = linecache.getlines(file)
+        return digest("".join(lines).encode()) if lines else digest(os.urandom(16))
+
+
+@cache
+def file_digest(file: str) -> str:
+    """Hash of a file's content."""
     return digest(Path(file).read_bytes())
 
 

@@ -8,14 +8,27 @@ Note [Block]
 Words of a kernel's block (Note [Fast calls] in machine.py):
   0 None   1 ndarray type   2 slow road (a callable)   3 GIL threshold in elements (-1: always release)
   4,5 float32 dtype and kernel   6,7 float64 dtype and kernel   8 int64 dtype   9 bool dtype   10 uint8 dtype
+  11 PyArray_Empty (makers only)
 A kernel address of 0 means: not compiled yet.  Whatever does not fit takes the slow road with the same arguments,
 which compiles, converts or raises.
 """
 
 from functools import cache
 
-NONE, NDARRAY, SLOW, THRESHOLD, FLAVOURS, INT64, BOOL, UINT8, SIZE = 0, 1, 2, 3, 4, 8, 9, 10, 11
+NONE, NDARRAY, SLOW, THRESHOLD, FLAVOURS, INT64, BOOL, UINT8, EMPTY, SIZE = (
+    0,
+    1,
+    2,
+    3,
+    4,
+    8,
+    9,
+    10,
+    11,
+    12,
+)
 C_CONTIGUOUS, WRITEABLE = 0x1, 0x400
+MADE_BYTES = 65536  # larger results are not made natively: the allocator may want them elsewhere
 
 HEAD = """
 declare i64 @PyLong_AsLongLong(ptr)
@@ -27,6 +40,9 @@ declare void @PyEval_RestoreThread(ptr)
 declare ptr @PyFloat_FromDouble(double)
 declare ptr @PyLong_FromLongLong(i64)
 declare void @Py_IncRef(ptr)
+declare ptr @PyTuple_New(i64)
+declare i32 @PyTuple_SetItem(ptr, i64, ptr)
+declare i32 @memcmp(ptr, ptr, i64)
 """
 
 
@@ -76,16 +92,25 @@ class Text:
 
 
 @cache
-def wrapper_text(signature: str, symbol: str) -> str:
-    """LLVM text of the wrapper for `signature`."""
+def wrapper_text(signature: str, symbol: str, makes: bool = False) -> str:
+    """LLVM text of the wrapper for `signature`.
+
+    With `makes` the arrays that are written are not arguments: they are made here, in the shape and dtype of the
+    first array, and returned (maker.py).
+    """
     arguments, result = parse(signature)
     t = Text()
     block = t.word("%self", 16, "ptr")
-    t.unless(t.new(f"icmp eq i64 %nargs, {len(arguments)}"), "slow")
+    n_given = sum(not (makes and written) for _, written in arguments)
+    t.unless(t.new(f"icmp eq i64 %nargs, {n_given}"), "slow")
     has_arrays = any(letter in "aA" for letter, _ in arguments)
-    values, first, size0, flavour = [], None, "0", None
+    values, first, size0, flavour, like, given = [], None, "0", None, None, 0
     for k, (letter, written) in enumerate(arguments):
-        p = t.word("%args", 8 * k, "ptr")
+        if makes and written:
+            values.append(None)  # made below, when nothing can go wrong any more
+            continue
+        p = t.word("%args", 8 * given, "ptr")
+        given += 1
         if letter in "aAku":
             kind = t.word(p, 8)
             t.unless(t.new(f"icmp eq i64 {kind}, {t.word(block, 8 * NDARRAY)}"), "slow")
@@ -103,6 +128,11 @@ def wrapper_text(signature: str, symbol: str) -> str:
             wanted = C_CONTIGUOUS | (WRITEABLE if written else 0)
             flags = t.new(f"and i32 {t.word(p, 64, 'i32')}, {wanted}")
             t.unless(t.new(f"icmp eq i32 {flags}, {wanted}"), "slow")
+            if makes and letter in "aA":
+                if like is None:
+                    like = p
+                elif letter == "a":
+                    check_shape(t, p, like)
             size = size_of(t, p, k)
             if letter == "a":
                 if first is None:
@@ -132,6 +162,7 @@ def wrapper_text(signature: str, symbol: str) -> str:
     where = t.new(f"getelementptr i8, ptr {block}, i64 {offset}")
     kernel = t.new(f"load ptr, ptr {where}")
     t.unless(t.new(f"icmp ne ptr {kernel}, null"), "slow")
+    made = make_arrays(t, block, values, like, flavour, size0, item) if makes else []
     threshold = t.word(block, 8 * THRESHOLD)
     release = t.new(f"icmp sgt i64 {size0}, {threshold}")
     t.add(f"br i1 {release}, label %release, label %enter")
@@ -152,7 +183,15 @@ def wrapper_text(signature: str, symbol: str) -> str:
     t.add("call void @PyEval_RestoreThread(ptr %thread2)")
     t.add("br label %out")
     t.label("out")
-    if result == "d":
+    if len(made) == 1:
+        t.add(f"ret ptr {made[0]}")
+    elif made:
+        pair = t.new(f"call ptr @PyTuple_New(i64 {len(made)})")
+        t.unless(t.new(f"icmp ne ptr {pair}, null"), "failed")
+        for k, array in enumerate(made):
+            t.new(f"call i32 @PyTuple_SetItem(ptr {pair}, i64 {k}, ptr {array})")
+        t.add(f"ret ptr {pair}")
+    elif result == "d":
         t.add(
             f"ret ptr {t.new('call ptr @PyFloat_FromDouble(double ' + t.new('load double, ptr %result') + ')')}"
         )
@@ -177,6 +216,34 @@ def wrapper_text(signature: str, symbol: str) -> str:
         "  %size = alloca i64\n  %dim = alloca i64\n"
         f"{body}\n}}\n"
     )
+
+
+def check_shape(t, array, like):
+    """Go slow unless both arrays have the same dims."""
+    nd, nd0 = t.word(array, 24, "i32"), t.word(like, 24, "i32")
+    t.unless(t.new(f"icmp eq i32 {nd}, {nd0}"), "slow")
+    length = t.new(f"mul i64 {t.new(f'sext i32 {nd} to i64')}, 8")
+    dims, dims0 = t.word(array, 32, "ptr"), t.word(like, 32, "ptr")
+    differ = t.new(f"call i32 @memcmp(ptr {dims}, ptr {dims0}, i64 {length})")
+    t.unless(t.new(f"icmp eq i32 {differ}, 0"), "slow")
+
+
+def make_arrays(t, block, values, like, flavour, size, item):
+    """New arrays in the places of `values` that wait for one.  (When memory is out, earlier ones leak.)"""
+    n_bytes = t.new(f"mul i64 {size}, {item}")
+    t.unless(t.new(f"icmp slt i64 {n_bytes}, {MADE_BYTES}"), "slow")
+    empty = t.word(block, 8 * EMPTY, "ptr")
+    nd, dims = t.word(like, 24, "i32"), t.word(like, 32, "ptr")
+    dtype = t.new(f"inttoptr i64 {flavour} to ptr")
+    made = []
+    for k, value in enumerate(values):
+        if value is None:
+            t.add(f"call void @Py_IncRef(ptr {dtype})")  # PyArray_Empty takes a reference
+            array = t.new(f"call ptr {empty}(i32 {nd}, ptr {dims}, ptr {dtype}, i32 0)")
+            t.unless(t.new(f"icmp ne ptr {array}, null"), "failed")
+            values[k] = ("array", t.word(array, 16, "ptr"), size, 0)
+            made.append(array)
+    return made
 
 
 def slow_slot(t, block):
