@@ -132,7 +132,7 @@ def test_missing_test_is_named(house):
 
 
 def test_names_need_no_test(house):
-    root = house({"nbgrad/futures.py": "from nbgrad import errors\n"}, tested=False)
+    root = house({"nbgrad/futures.py": "import nbgrad.errors\n"}, tested=False)
     assert check(root) == (0, ["house in order"])
 
 
