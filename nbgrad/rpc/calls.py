@@ -17,7 +17,7 @@ from typing import Any
 
 from nbgrad.errors import RpcEncodeError
 from nbgrad.rpc import codec, remote_error
-from nbgrad.rpc.future import Future, describe
+from nbgrad.rpc.future import Future, describe, run_callbacks
 from nbgrad.rpc.message import (
     ARRAYS,
     CALL,
@@ -211,8 +211,7 @@ class Callbacks:
         self.future, self.callbacks = future, callbacks
 
     def __call__(self) -> None:
-        for callback in self.callbacks:
-            callback(self.future)
+        run_callbacks(self.future, self.callbacks)
 
 
 class Request:
@@ -235,7 +234,11 @@ class Request:
         source, context_id = message[SOURCE], message[H1]
         joint = agent.joint
         start_ns = time.perf_counter_ns() if agent.trace else 0
-        previous = joint.enter(context_id, message[H4])
+        try:
+            previous = joint.enter(context_id, message[H4])
+        except Exception as error:  # its context has been released meanwhile
+            self.reply_error(error)
+            return
         try:
             number = message[H3]
             if number and not number & HAS_ARGUMENTS:
@@ -256,7 +259,7 @@ class Request:
                 self.reply(value)
         except BaseException as error:
             self.reply_error(error)
-            if not isinstance(error, Exception):
+            if is_interrupt(error):
                 raise
         finally:
             joint.leave(previous)
@@ -288,18 +291,24 @@ class Request:
 
     def reply_later(self, context_id: int, future: Future) -> None:
         joint = self.calls.agent.joint
-        previous = joint.enter(context_id, self.message[H4])
         try:
-            self.reply(future.value())
+            previous = joint.enter(context_id, self.message[H4])
+            try:
+                self.reply(future.value())
+            finally:
+                joint.leave(previous)
         except Exception as error:
             self.reply_error(error)
-        finally:
-            joint.leave(previous)
 
     def reply_error(self, error: BaseException) -> None:
         agent, message = self.calls.agent, self.message
         data = remote_error.pack(error, agent.session.names[agent.rank], agent.rank)
         agent.post(message[SOURCE], 0, ERROR, message[H0], -1, 0, 0, 0, 0, (), data)
+
+
+def is_interrupt(error: BaseException) -> bool:
+    """Whether it is Ctrl-C for this process; `sys.exit` and the like in user code don't end a worker that serves."""
+    return isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread()
 
 
 def unpickle(agent: Any, message: tuple) -> Any:

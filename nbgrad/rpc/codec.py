@@ -13,6 +13,7 @@ import numpy as np
 
 from nbgrad.errors import RpcEncodeError
 from nbgrad.shm.binding import CODES
+from nbgrad.shm.wire import MAX_ND
 
 
 class Tensors:
@@ -121,6 +122,10 @@ def plain(array: np.ndarray, what: str) -> np.ndarray:
         raise RpcEncodeError(
             f"can't send {what}: an array of dtype {dtype} (shape {array.shape}) does not travel between workers. "
             f"Dtypes that do: {', '.join(str(d) for d in CODES)}; convert it with .astype()"
+        )
+    if array.ndim > MAX_ND:
+        raise RpcEncodeError(
+            f"can't send {what}: it has {array.ndim} dimensions, and at most {MAX_ND} travel between workers; reshape it"
         )
     canonical = np.dtype(dtype.str)
     fitted = np.ascontiguousarray(array).reshape(

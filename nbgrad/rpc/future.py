@@ -2,7 +2,8 @@
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+import traceback
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from nbgrad.errors import RpcTimeout
@@ -110,8 +111,7 @@ class Future:
 
     def finish(self, result: Any, error: BaseException | None) -> None:
         callbacks = self.settle(result, error)
-        for callback in callbacks or ():
-            callback(self)
+        run_callbacks(self, callbacks or ())
         agent = self.agent or waiting_agent()
         if agent is not None:
             agent.changed()
@@ -153,12 +153,21 @@ class Future:
             if not self.finished or callbacks is not self.callbacks:
                 return  # `finish` has it now, or will
             self.callbacks = None
-        callback(self)
+        run_callbacks(self, (callback,))
 
     def __reduce__(self) -> Any:
         raise TypeError(
             "a Future can't be pickled: it is the promise of one process; send its value"
         )
+
+
+def run_callbacks(future: Future, callbacks: Iterable) -> None:
+    """Call them all; an error in one is printed, and hurts neither the others nor whoever finished the future."""
+    for callback in callbacks:
+        try:
+            callback(future)
+        except Exception:
+            traceback.print_exc()
 
 
 agents: list = []  # the agent of this process, if there is one

@@ -44,7 +44,7 @@ def rebuild(module: str, name: str, message: str, state: bytes | None) -> Any:
     try:
         if state is not None:
             error = pickle.loads(state)
-            if isinstance(error, BaseException):
+            if isinstance(error, Exception):  # SystemExit there must not end the process here
                 return error
         kind: Any = builtins if module == "builtins" else importlib.import_module(module)
         for part in name.split("."):

@@ -247,7 +247,9 @@ def hold_lock_and_call():
 
 def ask_for_lock_without_waiting():
     pending = rpc.rpc_async(0, take_lock)
-    time.sleep(0.02)  # take_lock lies in worker 0 now, where a thread waits with the lock in its hands
+    time.sleep(
+        0.02
+    )  # take_lock lies in worker 0 now, where a thread waits with the lock in its hands
     return not pending.done() and len(Pending.found.append(pending) or Pending.found)
 
 
@@ -355,7 +357,10 @@ def bytes_sent(n):
     before = rpc.statistics()
     rpc.rpc_sync(1, float_sum, (x,))
     after = rpc.statistics()
-    return (after.bytes_copied - before.bytes_copied, after.bytes_zero_copy - before.bytes_zero_copy)
+    return (
+        after.bytes_copied - before.bytes_copied,
+        after.bytes_zero_copy - before.bytes_zero_copy,
+    )
 
 
 def float_sum(t):
