@@ -11,6 +11,7 @@ import numpy as np
 
 from nbgrad.autograd.tensor import Tensor
 from nbgrad.errors import GraphError
+from nbgrad.jit.maker import set_allocator
 from nbgrad.shm import arena
 from nbgrad.shm.binding import IN_ARENA_BYTES, block_of, current
 
@@ -25,6 +26,9 @@ def empty(shape: tuple, dtype: np.dtype) -> np.ndarray:
         if shared is not None:
             return shared
     return array
+
+
+set_allocator(empty)  # results that kernels make
 
 
 def empty_like(array: np.ndarray) -> np.ndarray:

@@ -7,17 +7,13 @@ import numpy as np
 
 from nbgrad.autograd.buffers import empty
 from nbgrad.errors import DtypeError, ShapeError
-from nbgrad.jit import kernel
+from nbgrad.jit import kernel, maker
 
 
 def added(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """A new array x + y; both have one shape and dtype."""
-    z = empty(x.shape, x.dtype)
-    try:
-        _add(x, y, z)
-    except (DtypeError, ShapeError):  # not contiguous, or an odd dtype: NumPy's road
-        np.add(x, y, out=z)
-    return z
+    z = _added(x, y)
+    return np.add(x, y, out=empty(x.shape, x.dtype)) if z is None else z  # None: not contiguous
 
 
 def add_into(x: np.ndarray, total: np.ndarray) -> None:
@@ -28,8 +24,8 @@ def add_into(x: np.ndarray, total: np.ndarray) -> None:
         np.add(total, x, out=total)
 
 
-@kernel("aa>a")
-def _add(x, y, z):
+@maker("aa>a", quiet=True)
+def _added(x, y, z):
     for i in range(x.size):
         z[i] = x[i] + y[i]
 

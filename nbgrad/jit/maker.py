@@ -66,10 +66,10 @@ class Maker:
 
     jit_kernel = True
 
-    def __init__(self, function, signature, fast):
+    def __init__(self, function, signature, fast, quiet):
         functools.update_wrapper(self, function)
         self.plain = Kernel(function, signature, fast, False)
-        self.signature, self.fast = signature, fast
+        self.signature, self.fast, self.quiet = signature, fast, quiet
         given = [letter for letter, written in self.plain.arguments if not written]
         self.like = next(k for k, letter in enumerate(given) if letter in "aA")
         self.same = [k for k, letter in enumerate(given) if letter == "a"]
@@ -108,6 +108,8 @@ class Maker:
                 f"maker {self.__name__} takes {self.n_given} arguments, got {len(args)}"
             )
         like = args[self.like]
+        if self.quiet and not self.fits(args, like):
+            return None
         for k in self.same:
             if type(args[k]) is not np.ndarray:
                 raise DtypeError(
@@ -130,8 +132,18 @@ class Maker:
                 self.block[word] = self.plain.block[word]
         return made[0] if len(made) == 1 else tuple(made)
 
+    def fits(self, args, like):
+        """Whether the arrays have one shape and floating dtype, and are contiguous."""
+        if type(like) is not np.ndarray or like.dtype not in (np.float32, np.float64):
+            return False
+        shape, dtype = like.shape, like.dtype
+        return all(
+            type(x) is np.ndarray and x.shape == shape and x.dtype == dtype and x.flags.c_contiguous
+            for x in (args[k] for k in self.same)
+        )
 
-def maker(signature: str, *, fast: bool = True):
+
+def maker(signature: str, *, fast: bool = True, quiet: bool = False):
     """Decorator: as `kernel`, but the arrays after each `>` are made and returned.
 
     Parameters
@@ -140,6 +152,8 @@ def maker(signature: str, *, fast: bool = True):
         As for `kernel`; without a result suffix.
     fast : bool
         As for `kernel`.
+    quiet : bool
+        Return None, instead of raising, where the arrays do not fit: the caller has another way.
 
     Examples
     --------
@@ -152,4 +166,4 @@ def maker(signature: str, *, fast: bool = True):
     >>> double(np.ones((1, 2)))
     array([[2., 2.]])
     """
-    return lambda function: Maker(function, signature, fast)
+    return lambda function: Maker(function, signature, fast, quiet)

@@ -2,17 +2,8 @@
 
 from nbgrad.ops import methods  # binds operators and methods to Tensor
 from nbgrad.ops.activation import relu
-from nbgrad.ops.arithmetic import (
-    add,
-    div,
-    floor_divide,
-    maximum,
-    minimum,
-    mul,
-    pow,
-    remainder,
-    sub,
-)
+from nbgrad.ops.arithmetic import add, div, floor_divide, mul, remainder, sub
+from nbgrad.ops.choose import clamp, where
 from nbgrad.ops.compare import (
     allclose,
     eq,
@@ -48,28 +39,24 @@ from nbgrad.ops.creation import (
     zeros,
     zeros_like,
 )
+from nbgrad.ops.extrema import maximum, minimum
 from nbgrad.ops.index import gather, index_select, masked_fill, masked_select
 from nbgrad.ops.matmul import bmm, dot, matmul, mm, mv
 from nbgrad.ops.pointwise import (
     abs,
-    ceil,
-    clamp,
     cos,
     exp,
-    floor,
     log,
     log1p,
     neg,
     reciprocal,
-    round,
     rsqrt,
     sigmoid,
-    sign,
     sin,
     sqrt,
     tanh,
-    where,
 )
+from nbgrad.ops.power import pow
 from nbgrad.ops.random import (
     Generator,
     bernoulli,
@@ -101,6 +88,7 @@ from nbgrad.ops.reduce import (
     sum,
     var,
 )
+from nbgrad.ops.rounding import ceil, floor, round, sign
 from nbgrad.ops.shape import (
     cat,
     chunk,

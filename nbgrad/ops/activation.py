@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from nbgrad.autograd.buffers import empty_like
 from nbgrad.autograd.op import op
-from nbgrad.jit import fmath, kernel
+from nbgrad.jit import fmath, maker
 from nbgrad.ops.broadcast import contiguous
 from nbgrad.ops.pointwise import floats
 
@@ -27,8 +26,7 @@ def relu(input):
     if input.dtype.kind != "f":
         return np.asarray(np.maximum(input, 0)), None
     x = contiguous(input)
-    y = empty_like(x)
-    _relu(x, y)
+    y = _relu(x)
     return y, (y,)
 
 
@@ -36,9 +34,7 @@ def relu(input):
 def relu(residuals, g):
     # x_bar = g where y > 0
     (y,) = residuals
-    x_bar = empty_like(y)
-    _relu_vjp(contiguous(g), y, x_bar)
-    return (x_bar,)
+    return (_relu_vjp(contiguous(g), y),)
 
 
 @op
@@ -52,17 +48,14 @@ def leaky_relu(input, negative_slope=0.01):
     tensor([-0.5000,  2.0000])
     """
     x = floats(input)
-    y = empty_like(x)
-    _leaky_relu(x, y, negative_slope)
+    y = _leaky_relu(x, negative_slope)
     return y, (x, negative_slope)
 
 
 @leaky_relu.vjp
 def leaky_relu(residuals, g):
     x, slope = residuals
-    x_bar = empty_like(x)
-    _leaky_relu_vjp(contiguous(g), x, x_bar, slope)
-    return (x_bar,)
+    return (_leaky_relu_vjp(contiguous(g), x, slope),)
 
 
 @op
@@ -76,8 +69,7 @@ def elu(input, alpha=1.0):
     tensor([-0.6321,  2.0000])
     """
     x = floats(input)
-    y = empty_like(x)
-    _elu(x, y, alpha)
+    y = _elu(x, alpha)
     return y, (y, alpha)
 
 
@@ -85,9 +77,7 @@ def elu(input, alpha=1.0):
 def elu(residuals, g):
     # x_bar = g above 0, g (y + alpha) below
     y, alpha = residuals
-    x_bar = empty_like(y)
-    _elu_vjp(contiguous(g), y, x_bar, alpha)
-    return (x_bar,)
+    return (_elu_vjp(contiguous(g), y, alpha),)
 
 
 @op
@@ -112,11 +102,10 @@ def gelu(input, approximate="none"):
     tensor([-0.1587,  1.9545])
     """
     x = floats(input)
-    y = empty_like(x)
     if approximate == "tanh":
-        _gelu_tanh(x, y)
+        y = _gelu_tanh(x)
     elif approximate == "none":
-        _gelu(x, y)
+        y = _gelu(x)
     else:
         raise ValueError(f'approximate is "none" or "tanh", not {approximate!r}')
     return y, (x, approximate)
@@ -126,12 +115,9 @@ def gelu(input, approximate="none"):
 def gelu(residuals, g):
     # x_bar = g (cdf(x) + x pdf(x))
     x, approximate = residuals
-    x_bar = empty_like(x)
     if approximate == "tanh":
-        _gelu_tanh_vjp(contiguous(g), x, x_bar)
-    else:
-        _gelu_vjp(contiguous(g), x, x_bar)
-    return (x_bar,)
+        return (_gelu_tanh_vjp(contiguous(g), x),)
+    return (_gelu_vjp(contiguous(g), x),)
 
 
 @op
@@ -145,8 +131,7 @@ def silu(input):
     tensor([0.0000, 0.7311])
     """
     x = floats(input)
-    y = empty_like(x)
-    _silu(x, y)
+    y = _silu(x)
     return y, (x,)
 
 
@@ -154,9 +139,7 @@ def silu(input):
 def silu(residuals, g):
     # s = sigmoid(x): x_bar = g s (1 + x (1 - s))
     (x,) = residuals
-    x_bar = empty_like(x)
-    _silu_vjp(contiguous(g), x, x_bar)
-    return (x_bar,)
+    return (_silu_vjp(contiguous(g), x),)
 
 
 @op
@@ -180,54 +163,52 @@ def softplus(input, beta=1.0, threshold=20.0):
 def softplus(residuals, g):
     # x_bar = g sigmoid(beta x)
     x, beta, threshold = residuals
-    x_bar = empty_like(x)
-    _softplus_vjp(contiguous(g), x, x_bar, beta, threshold)
-    return (x_bar,)
+    return (_softplus_vjp(contiguous(g), x, beta, threshold),)
 
 
-@kernel("a>a")
+@maker("a>a")
 def _relu(x, y):
     zero = x.dtype.type(0)
     for i in range(x.size):
         y[i] = zero if x[i] <= zero else x[i]  # this way round NaN stays NaN
 
 
-@kernel("aa>a")
+@maker("aa>a")
 def _relu_vjp(g, y, x_bar):
     zero = g.dtype.type(0)
     for i in range(g.size):
         x_bar[i] = zero if y[i] <= zero else g[i]
 
 
-@kernel("a>af")
-def _leaky_relu(x, y, slope):
+@maker("af>a")
+def _leaky_relu(x, slope, y):
     zero = x.dtype.type(0)
     for i in range(x.size):
         y[i] = x[i] if x[i] > zero else slope * x[i]
 
 
-@kernel("aa>af")
-def _leaky_relu_vjp(g, x, x_bar, slope):
+@maker("aaf>a")
+def _leaky_relu_vjp(g, x, slope, x_bar):
     zero = g.dtype.type(0)
     for i in range(g.size):
         x_bar[i] = g[i] if x[i] > zero else slope * g[i]
 
 
-@kernel("a>af")
-def _elu(x, y, alpha):
+@maker("af>a")
+def _elu(x, alpha, y):
     zero, one = x.dtype.type(0), x.dtype.type(1)
     for i in range(x.size):
         y[i] = x[i] if x[i] > zero else alpha * (exp_of(x[i], x) - one)
 
 
-@kernel("aa>af")
-def _elu_vjp(g, y, x_bar, alpha):
+@maker("aaf>a")
+def _elu_vjp(g, y, alpha, x_bar):
     zero = g.dtype.type(0)
     for i in range(g.size):
         x_bar[i] = g[i] if y[i] > zero else g[i] * (y[i] + alpha)
 
 
-@kernel("a>a")
+@maker("a>a")
 def _gelu(x, y):
     f = x.dtype.type
     half, one, scale = f(0.5), f(1), f(0.70710678118654752)
@@ -235,7 +216,7 @@ def _gelu(x, y):
         y[i] = half * x[i] * (one + erf_of(x[i] * scale, x))
 
 
-@kernel("aa>a")
+@maker("aa>a")
 def _gelu_vjp(g, x, x_bar):
     f = x.dtype.type
     half, one, scale, height = f(0.5), f(1), f(0.70710678118654752), f(0.3989422804014327)
@@ -245,7 +226,7 @@ def _gelu_vjp(g, x, x_bar):
         x_bar[i] = g[i] * (cdf + v * height * exp_of(-half * v * v, x))
 
 
-@kernel("a>a")
+@maker("a>a")
 def _gelu_tanh(x, y):
     f = x.dtype.type
     half, one, scale, cubic = f(0.5), f(1), f(0.7978845608028654), f(0.044715)
@@ -254,7 +235,7 @@ def _gelu_tanh(x, y):
         y[i] = half * v * (one + tanh_of(scale * (v + cubic * v * v * v), x))
 
 
-@kernel("aa>a")
+@maker("aa>a")
 def _gelu_tanh_vjp(g, x, x_bar):
     f = x.dtype.type
     half, one, scale, cubic = f(0.5), f(1), f(0.7978845608028654), f(0.044715)
@@ -266,13 +247,13 @@ def _gelu_tanh_vjp(g, x, x_bar):
         x_bar[i] = g[i] * half * (one + t + v * (one - t * t) * slope)
 
 
-@kernel("a>a")
+@maker("a>a")
 def _silu(x, y):
     for i in range(x.size):
         y[i] = x[i] * sigmoid_of(x[i], x)
 
 
-@kernel("aa>a")
+@maker("aa>a")
 def _silu_vjp(g, x, x_bar):
     one = x.dtype.type(1)
     for i in range(x.size):
@@ -280,8 +261,8 @@ def _silu_vjp(g, x, x_bar):
         x_bar[i] = g[i] * s * (one + x[i] * (one - s))
 
 
-@kernel("aa>aff")
-def _softplus_vjp(g, x, x_bar, beta, threshold):
+@maker("aaff>a")
+def _softplus_vjp(g, x, beta, threshold, x_bar):
     for i in range(x.size):
         v = beta * x[i]
         x_bar[i] = g[i] if v > threshold else g[i] * sigmoid_of(v, x)

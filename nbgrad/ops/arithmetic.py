@@ -1,37 +1,15 @@
-"""The four operations, powers, maximum and minimum, with broadcasting.
+"""The four operations, with broadcasting.
 
-Each has two roads: operands of one shape and dtype go through one native call forward and one
-backward; all others (broadcasting, numbers, integers, views with gaps) through NumPy.
+Each has two roads: operands of one shape and dtype, or a tensor and a number, take one native call
+forward and one backward; all others (broadcasting, integers, views with gaps) go through NumPy.
 """
-
-from typing import Any
 
 import numpy as np
 
-from nbgrad.autograd.buffers import empty, empty_like
-from nbgrad.autograd.dtypes import float32, float64
+from nbgrad.autograd.buffers import empty_like
 from nbgrad.autograd.op import op
-from nbgrad.errors import DtypeError, ShapeError
-from nbgrad.jit import kernel
-from nbgrad.ops.broadcast import broadcast_shapes, contiguous, form_of, unbroadcast
-
-
-def by_numpy(ufunc: Any, x: Any, y: Any) -> np.ndarray:
-    """NumPy's result as an ndarray; Python numbers do not change the other's dtype."""
-    x_kind, y_kind = getattr(x, "dtype", None), getattr(y, "dtype", None)
-    dtype = x_kind or y_kind
-    same = x_kind is y_kind or x_kind is None or y_kind is None
-    if same and (dtype is float32 or dtype is float64):
-        if x_kind is y_kind:
-            try:
-                shape = np.broadcast(x, y).shape
-            except ValueError:
-                shape = broadcast_shapes(x, y, ufunc.__name__)  # says what is wrong
-        else:
-            shape = y.shape if x_kind is None else x.shape
-        return ufunc(x, y, out=empty(shape, dtype))
-    broadcast_shapes(x, y, ufunc.__name__)
-    return np.asarray(ufunc(x, y))
+from nbgrad.jit import maker
+from nbgrad.ops.broadcast import by_numpy, contiguous, form_of, unbroadcast
 
 
 @op(inputs=2, numbers=True)
@@ -58,20 +36,15 @@ def add(x, y, needs):
     >>> nb.add(nb.tensor([1.0, 2.0]), 1)
     tensor([2., 3.])
     """
-    if x.__class__ is y.__class__ and x.shape == y.shape:
-        try:
-            z = empty(x.shape, x.dtype)
-            _add(x, y, z)
+    kind = y.__class__
+    if kind is float or kind is int:
+        z = _add_number(x, y)
+        if z is not None:
+            return z, (None, None)
+    else:
+        z = _add(x, y)
+        if z is not None:
             return z, None
-        except (DtypeError, ShapeError):
-            pass
-    elif y.__class__ is float:
-        try:
-            z = empty(x.shape, x.dtype)
-            _add_number(x, y, z)
-            return z, (form_of(x, True), None)
-        except DtypeError:
-            pass
     return by_numpy(np.add, x, y), (form_of(x, needs[0]), form_of(y, needs[1]))
 
 
@@ -81,6 +54,8 @@ def add(residuals, g):
     if residuals is None:
         return g, g
     x, y = residuals
+    if x is None and y is None:  # y was a number
+        return g, None
     return unbroadcast(g, x), unbroadcast(g, y)
 
 
@@ -103,13 +78,15 @@ def sub(x, y, needs):
     >>> nb.sub(nb.tensor([1.0, 2.0]), 1)
     tensor([0., 1.])
     """
-    if x.__class__ is y.__class__ and x.shape == y.shape:
-        try:
-            z = empty(x.shape, x.dtype)
-            _sub(x, y, z)
-            return z, (None, needs[1])
-        except (DtypeError, ShapeError):
-            pass
+    kind = y.__class__
+    if kind is float or kind is int:
+        z = _add_number(x, -y)
+        if z is not None:
+            return z, (True, False)
+    else:
+        z = _sub(x, y)
+        if z is not None:
+            return z, needs
     return by_numpy(np.subtract, x, y), (form_of(x, needs[0]), form_of(y, needs[1]))
 
 
@@ -117,7 +94,7 @@ def sub(x, y, needs):
 def sub(residuals, g):
     # x_bar = g, y_bar = -g
     x, y = residuals
-    if y is True or y is False:  # one shape
+    if x is True or y is True:  # one shape
         return g, np.negative(g, out=empty_like(g)) if y else None
     y_bar = unbroadcast(g, y)
     return unbroadcast(g, x), None if y_bar is None else np.negative(y_bar, out=empty_like(y_bar))
@@ -142,20 +119,15 @@ def mul(x, y, needs):
     >>> nb.mul(nb.tensor([1.0, 2.0]), 3)
     tensor([3., 6.])
     """
-    if x.__class__ is y.__class__ and x.shape == y.shape:
-        try:
-            z = empty(x.shape, x.dtype)
-            _mul(x, y, z)
-            return z, (x if needs[1] else None, y if needs[0] else None)
-        except (DtypeError, ShapeError):
-            pass
-    elif y.__class__ is float:
-        try:
-            z = empty(x.shape, x.dtype)
-            _mul_number(x, y, z)
+    kind = y.__class__
+    if kind is float or kind is int:
+        z = _mul_number(x, y)
+        if z is not None:
             return z, (y,)
-        except DtypeError:
-            pass
+    else:
+        z = _mul(x, y)
+        if z is not None:
+            return z, (x if needs[1] else None, y if needs[0] else None)
     residuals = (
         x if needs[1] else None,
         y if needs[0] else None,
@@ -168,30 +140,20 @@ def mul(x, y, needs):
 @mul.vjp
 def mul(residuals, g):
     # x_bar = g * y, y_bar = g * x
-    if len(residuals) == 2:
-        x, y = residuals
-        try:
-            if y is None:
-                y_bar = empty(g.shape, g.dtype)
-                _mul(g, x, y_bar)
-                return None, y_bar
-            x_bar = empty(g.shape, g.dtype)
-            if x is None:
-                _mul(g, y, x_bar)
-                return x_bar, None
-            y_bar = empty(g.shape, g.dtype)
-            _mul_vjp(g, x, y, x_bar, y_bar)
-            return x_bar, y_bar
-        except DtypeError:  # g is a view with gaps
-            return mul.pullback(residuals, contiguous(g))
+    if len(residuals) == 4:
+        x, y, x_form, y_form = residuals
+        x_bar = None if x_form is None else unbroadcast(by_numpy(np.multiply, g, y), x_form)
+        y_bar = None if y_form is None else unbroadcast(by_numpy(np.multiply, g, x), y_form)
+        return x_bar, y_bar
     if len(residuals) == 1:
-        x_bar = empty(g.shape, g.dtype)
-        _mul_number(contiguous(g), residuals[0], x_bar)
-        return x_bar, None
-    x, y, x_form, y_form = residuals
-    x_bar = None if x_form is None else unbroadcast(by_numpy(np.multiply, g, y), x_form)
-    y_bar = None if y_form is None else unbroadcast(by_numpy(np.multiply, g, x), y_form)
-    return x_bar, y_bar
+        return _mul_number(contiguous(g), residuals[0]), None
+    x, y = residuals
+    if x is not None and y is not None:
+        bars = _mul_vjp(g, x, y)
+        return _mul_vjp(contiguous(g), x, y) if bars is None else bars
+    if y is None:
+        return None, _mul(contiguous(g), x)
+    return _mul(contiguous(g), y), None
 
 
 @op(inputs=2, numbers=True)
@@ -213,130 +175,36 @@ def div(x, y, needs):
     >>> nb.div(nb.tensor([1.0, 2.0]), 4)
     tensor([0.2500, 0.5000])
     """
+    kind = y.__class__
+    if kind is float or kind is int:
+        z = _div_number(x, y)
+        if z is not None:
+            return z, (y,)
+    else:
+        z = _div(x, y)
+        if z is not None:
+            return z, (x, y, needs)
     residuals = (x if needs[1] else None, y, form_of(x, needs[0]), form_of(y, needs[1]))
-    if x.__class__ is y.__class__ and x.shape == y.shape:
-        try:
-            z = empty(x.shape, x.dtype)
-            _div(x, y, z)
-            return z, residuals
-        except (DtypeError, ShapeError):
-            pass
     return by_numpy(np.true_divide, x, y), residuals
 
 
 @div.vjp
 def div(residuals, g):
     # x_bar = g / y, y_bar = -g * x / y^2
+    if len(residuals) == 1:
+        return _div_number(contiguous(g), residuals[0]), None
+    if len(residuals) == 3:
+        x, y, needs = residuals
+        if needs[1]:
+            return _div_vjp(contiguous(g), x, y)
+        return _div(contiguous(g), y), None
     x, y, x_form, y_form = residuals
-    if x_form is not None and x_form == y_form and g.shape == x_form[0]:
-        x_bar, y_bar = empty(g.shape, g.dtype), empty(g.shape, g.dtype)
-        _div_vjp(contiguous(g), contiguous(x), contiguous(y), x_bar, y_bar)
-        return x_bar, y_bar
     quotient = by_numpy(np.true_divide, g, y)
-    y_bar = None
-    if y_form is not None:
-        y_bar = by_numpy(np.multiply, quotient, by_numpy(np.true_divide, x, y))
-        np.negative(y_bar, out=y_bar)
-    return unbroadcast(quotient, x_form), unbroadcast(y_bar, y_form) if y_form else None
-
-
-@op(inputs=2, numbers=True)
-def pow(x, y, needs):
-    """x to the power y, element by element.
-
-    Parameters
-    ----------
-    x, y : Tensor or number
-        Broadcast against each other.
-
-    Returns
-    -------
-    Tensor
-
-    Examples
-    --------
-    >>> import nbgrad as nb
-    >>> nb.pow(nb.tensor([1.0, 2.0, 3.0]), 2)
-    tensor([1., 4., 9.])
-    """
-    if type(y) in (int, float) and y == 2 and isinstance(x, np.ndarray):
-        z = by_numpy(np.multiply, x, x)
-    else:
-        z = by_numpy(np.power, x, y)
-    return z, (x, y, z if needs[1] else None, form_of(x, needs[0]), form_of(y, needs[1]))
-
-
-@pow.vjp
-def pow(residuals, g):
-    # x_bar = g * y * x^(y - 1), y_bar = g * z * log(x), which is 0 where x is 0
-    x, y, z, x_form, y_form = residuals
-    x_bar = y_bar = None
-    if x_form is not None:
-        if type(y) in (int, float) and y == 2:
-            x_bar = empty_like(x)
-            _square_vjp(contiguous(g), contiguous(x), x_bar)
-        else:
-            with np.errstate(divide="ignore", invalid="ignore"):
-                slope = by_numpy(np.multiply, by_numpy(np.power, x, y - 1), y)
-            if np.any(y == 0):  # 0 * 0^-1 is nan, and the derivative of a constant is 0
-                slope = np.where(y == 0, np.zeros((), slope.dtype), slope)
-            x_bar = by_numpy(np.multiply, slope, g)
-        x_bar = unbroadcast(x_bar, x_form)
-    if y_form is not None:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            logs = np.log(x) if isinstance(x, np.ndarray) else np.asarray(np.log(x), g.dtype)
-        flow = by_numpy(np.multiply, by_numpy(np.multiply, g, z), np.where(x == 0, 0, logs))
-        y_bar = unbroadcast(flow, y_form)
-    return x_bar, y_bar
-
-
-@op(inputs=2, numbers=True)
-def maximum(x, y, needs):
-    """The larger of x and y, element by element; equal ones share the gradient.
-
-    Examples
-    --------
-    >>> import nbgrad as nb
-    >>> nb.maximum(nb.tensor([1.0, 5.0]), nb.tensor([3.0, 2.0]))
-    tensor([3., 5.])
-    """
-    return by_numpy(np.maximum, x, y), (x, y, form_of(x, needs[0]), form_of(y, needs[1]))
-
-
-@maximum.vjp
-def maximum(residuals, g):
-    return choose_vjp(np.greater, residuals, g)
-
-
-@op(inputs=2, numbers=True)
-def minimum(x, y, needs):
-    """The smaller of x and y, element by element; equal ones share the gradient.
-
-    Examples
-    --------
-    >>> import nbgrad as nb
-    >>> nb.minimum(nb.tensor([1.0, 5.0]), nb.tensor([3.0, 2.0]))
-    tensor([1., 2.])
-    """
-    return by_numpy(np.minimum, x, y), (x, y, form_of(x, needs[0]), form_of(y, needs[1]))
-
-
-@minimum.vjp
-def minimum(residuals, g):
-    return choose_vjp(np.less, residuals, g)
-
-
-def choose_vjp(wins: Any, residuals: Any, g: np.ndarray) -> tuple:
-    """The cotangent goes to the operand that was chosen, half each where they are equal."""
-    x, y, x_form, y_form = residuals
-    half = np.where(x == y, g.dtype.type(0.5), g.dtype.type(0)) * g
-    zero = np.zeros((), g.dtype)
-    x_bar = y_bar = None
-    if x_form is not None:
-        x_bar = unbroadcast(np.where(wins(x, y), g, zero) + half, x_form)
-    if y_form is not None:
-        y_bar = unbroadcast(np.where(wins(y, x), g, zero) + half, y_form)
-    return x_bar, y_bar
+    if y_form is None:
+        return unbroadcast(quotient, x_form), None
+    y_bar = by_numpy(np.multiply, quotient, by_numpy(np.true_divide, x, y))
+    np.negative(y_bar, out=y_bar)
+    return unbroadcast(quotient, x_form), unbroadcast(y_bar, y_form)
 
 
 @op(inputs=2, numbers=True, constant=True)
@@ -351,43 +219,49 @@ def remainder(x, y):
     return by_numpy(np.remainder, x, y), None
 
 
-@kernel("aa>a")
+@maker("aa>a", quiet=True)
 def _add(x, y, z):
     for i in range(x.size):
         z[i] = x[i] + y[i]
 
 
-@kernel("aa>a")
+@maker("aa>a", quiet=True)
 def _sub(x, y, z):
     for i in range(x.size):
         z[i] = x[i] - y[i]
 
 
-@kernel("aa>a")
+@maker("aa>a", quiet=True)
 def _mul(x, y, z):
     for i in range(x.size):
         z[i] = x[i] * y[i]
 
 
-@kernel("af>a")
-def _add_number(x, y, z):
-    for i in range(x.size):
-        z[i] = x[i] + y
-
-
-@kernel("af>a")
-def _mul_number(x, y, z):
-    for i in range(x.size):
-        z[i] = x[i] * y
-
-
-@kernel("aa>a", fast=False)
+@maker("aa>a", quiet=True, fast=False)
 def _div(x, y, z):
     for i in range(x.size):
         z[i] = x[i] / y[i]
 
 
-@kernel("aaa>a>a")
+@maker("af>a", quiet=True)
+def _add_number(x, y, z):
+    for i in range(x.size):
+        z[i] = x[i] + y
+
+
+@maker("af>a", quiet=True)
+def _mul_number(x, y, z):
+    for i in range(x.size):
+        z[i] = x[i] * y
+
+
+@maker("af>a", quiet=True, fast=False)
+def _div_number(x, y, z):
+    for i in range(x.size):
+        z[i] = x[i] / y
+
+
+@maker("aaa>a>a", quiet=True)
 def _mul_vjp(g, x, y, x_bar, y_bar):
     for i in range(g.size):
         v = g[i]
@@ -395,15 +269,9 @@ def _mul_vjp(g, x, y, x_bar, y_bar):
         y_bar[i] = v * x[i]
 
 
-@kernel("aaa>a>a")
+@maker("aaa>a>a", quiet=True)
 def _div_vjp(g, x, y, x_bar, y_bar):
     for i in range(g.size):
         q = g[i] / y[i]
         x_bar[i] = q
         y_bar[i] = -q * (x[i] / y[i])
-
-
-@kernel("aa>a")
-def _square_vjp(g, x, x_bar):
-    for i in range(g.size):
-        x_bar[i] = g[i] * (x[i] + x[i])

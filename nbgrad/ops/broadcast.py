@@ -1,10 +1,11 @@
-"""Broadcasting backwards: a cotangent is summed over the dimensions along which its input was repeated."""
+"""Broadcasting: NumPy's road for binary operations, and the sums over what was repeated on the way back."""
 
 from typing import Any
 
 import numpy as np
 
 from nbgrad.autograd.buffers import empty
+from nbgrad.autograd.dtypes import float32, float64
 from nbgrad.errors import ShapeError
 from nbgrad.jit import kernel
 
@@ -31,6 +32,24 @@ def broadcast_shapes(x: Any, y: Any, name: str) -> tuple[int, ...]:
             f"{name}: shapes {np.shape(x)} and {np.shape(y)} can't be broadcast together; compared from the last "
             f"dimension on, each pair of lengths must be equal or contain a 1"
         ) from None
+
+
+def by_numpy(ufunc: Any, x: Any, y: Any) -> np.ndarray:
+    """NumPy's result as an ndarray; Python numbers do not change the other's dtype."""
+    x_kind, y_kind = getattr(x, "dtype", None), getattr(y, "dtype", None)
+    dtype = x_kind or y_kind
+    same = x_kind is y_kind or x_kind is None or y_kind is None
+    if same and (dtype is float32 or dtype is float64):
+        if x_kind is y_kind:
+            try:
+                shape = np.broadcast(x, y).shape
+            except ValueError:
+                shape = broadcast_shapes(x, y, ufunc.__name__)  # says what is wrong
+        else:
+            shape = y.shape if x_kind is None else x.shape
+        return ufunc(x, y, out=empty(shape, dtype))
+    broadcast_shapes(x, y, ufunc.__name__)
+    return np.asarray(ufunc(x, y))
 
 
 def contiguous(x: np.ndarray) -> np.ndarray:

@@ -1,8 +1,7 @@
 """dropout: zero elements at random, and scale the others so that the mean stays."""
 
-from nbgrad.autograd.buffers import empty_like
 from nbgrad.autograd.op import op
-from nbgrad.jit import kernel
+from nbgrad.jit import maker
 from nbgrad.ops.broadcast import contiguous
 from nbgrad.ops.pointwise import floats
 from nbgrad.ops.random import default_generator
@@ -48,9 +47,7 @@ def dropout(input, p=0.5, training=True):
     # 23 random bits of float32 decide, whatever the dtype: a mask is the same for float64.
     kept = default_generator.rng.random(x.shape, "float32") >= p
     scale = 1.0 / (1.0 - p) if p < 1.0 else 0.0
-    y = empty_like(x)
-    _masked(x, kept, y, scale)
-    return y, (kept, scale)
+    return _masked(x, kept, scale), (kept, scale)
 
 
 @dropout.vjp
@@ -58,14 +55,11 @@ def dropout(residuals, g):
     if residuals is None:
         return (g,)
     kept, scale = residuals
-    g = contiguous(g)
-    x_bar = empty_like(g)
-    _masked(g, kept, x_bar, scale)
-    return (x_bar,)
+    return (_masked(contiguous(g), kept, scale),)
 
 
-@kernel("au>af")
-def _masked(x, kept, y, scale):
+@maker("auf>a")
+def _masked(x, kept, scale, y):
     zero = x.dtype.type(0)
     for i in range(x.size):
         y[i] = x[i] * scale if kept[i] else zero

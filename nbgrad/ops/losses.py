@@ -7,10 +7,11 @@ import numpy as np
 from nbgrad.autograd.buffers import empty, empty_like
 from nbgrad.autograd.op import op
 from nbgrad.errors import DtypeError, ShapeError
-from nbgrad.jit import fmath, kernel
+from nbgrad.jit import fmath, maker
 from nbgrad.ops.broadcast import contiguous
+from nbgrad.ops.choose import clamp, where
 from nbgrad.ops.cross_entropy import averaged, check_reduction
-from nbgrad.ops.pointwise import clamp, log, where
+from nbgrad.ops.pointwise import log
 
 exp_of = fmath.exp
 sigmoid_of = fmath.sigmoid
@@ -80,9 +81,7 @@ def mse_loss(input, target, reduction="mean", needs=None):
     check_reduction(reduction)
     check_same("mse_loss", input, target)
     x, t = contiguous(input), contiguous(target)
-    losses = empty_like(x)
-    _squares(x, t, losses)
-    return reduced(losses, reduction), (x, t, needs, reduction)
+    return reduced(_squares(x, t), reduction), (x, t, needs, reduction)
 
 
 @mse_loss.vjp
@@ -90,13 +89,8 @@ def mse_loss(residuals, g):
     # x_bar = 2 g (x - t), t_bar = -x_bar
     x, t, needs, reduction = residuals
     flow = spread(g, x.shape, reduction)
-    x_bar = t_bar = None
-    if needs[0]:
-        x_bar = empty_like(x)
-        _squares_vjp(flow, x, t, x_bar)
-    if needs[1]:
-        t_bar = empty_like(x)
-        _squares_vjp(flow, t, x, t_bar)
+    x_bar = _squares_vjp(flow, x, t) if needs[0] else None
+    t_bar = _squares_vjp(flow, t, x) if needs[1] else None
     return x_bar, t_bar
 
 
@@ -163,17 +157,14 @@ def stable_bce(input, target, needs):
     """max(x, 0) - x t + log(1 + e^-|x|), element by element."""
     check_same("binary_cross_entropy_with_logits", input, target)
     x, t = contiguous(input), contiguous(target)
-    losses = empty_like(x)
-    _bce(x, t, losses)
-    return losses, (x, t, needs)
+    return _bce(x, t), (x, t, needs)
 
 
 @stable_bce.vjp
 def stable_bce(residuals, g):
     # x_bar = g (sigmoid(x) - t), t_bar = -g x
     x, t, needs = residuals
-    x_bar = empty_like(x)
-    _bce_vjp(contiguous(g), x, t, x_bar)
+    x_bar = _bce_vjp(contiguous(g), x, t)
     return x_bar, -(g * x) if needs[1] else None
 
 
@@ -244,20 +235,20 @@ def binary_cross_entropy(
     return averaged(losses, losses.numel(), reduction)
 
 
-@kernel("aa>a")
+@maker("aa>a")
 def _squares(x, t, losses):
     for i in range(x.size):
         losses[i] = (x[i] - t[i]) * (x[i] - t[i])
 
 
-@kernel("aaa>a")
+@maker("aaa>a")
 def _squares_vjp(g, x, t, x_bar):
     for i in range(g.size):
         d = x[i] - t[i]
         x_bar[i] = g[i] * (d + d)
 
 
-@kernel("aa>a")
+@maker("aa>a")
 def _bce(x, t, losses):
     zero, one = x.dtype.type(0), x.dtype.type(1)
     for i in range(x.size):
@@ -266,7 +257,7 @@ def _bce(x, t, losses):
         losses[i] = (v if v > zero else zero) - v * t[i] + np.log1p(exp_of(-away, x) * one)
 
 
-@kernel("aaa>a")
+@maker("aaa>a")
 def _bce_vjp(g, x, t, x_bar):
     for i in range(g.size):
         x_bar[i] = g[i] * (sigmoid_of(x[i], x) - t[i])

@@ -15,12 +15,16 @@ from nbgrad.errors import DtypeError
 from nbgrad.ops import (
     activation,
     arithmetic,
+    choose,
     compare,
+    extrema,
     index,
     inplace,
     matmul,
     pointwise,
+    power,
     reduce,
+    rounding,
     shape,
     softmax,
 )
@@ -152,19 +156,19 @@ def no_setting(x: Tensor, value: Any) -> None:
 
 OPERATORS: dict[str, Any] = {
     "__add__": arithmetic.add,
-    "__radd__": swapped(arithmetic.add),
+    "__radd__": arithmetic.add,
     "__sub__": arithmetic.sub,
     "__rsub__": swapped(arithmetic.sub),
     "__mul__": arithmetic.mul,
-    "__rmul__": swapped(arithmetic.mul),
+    "__rmul__": arithmetic.mul,
     "__truediv__": arithmetic.div,
     "__rtruediv__": swapped(arithmetic.div),
     "__floordiv__": arithmetic.floor_divide,
     "__rfloordiv__": swapped(arithmetic.floor_divide),
     "__mod__": arithmetic.remainder,
     "__rmod__": swapped(arithmetic.remainder),
-    "__pow__": arithmetic.pow,
-    "__rpow__": swapped(arithmetic.pow),
+    "__pow__": power.pow,
+    "__rpow__": swapped(power.pow),
     "__matmul__": matmul.matmul,
     "__rmatmul__": swapped(matmul.matmul),
     "__neg__": pointwise.neg,
@@ -192,7 +196,11 @@ OPERATORS: dict[str, Any] = {
 
 SAME_NAME: dict[Any, str] = {
     activation: "relu",
-    arithmetic: "add sub mul div pow maximum minimum floor_divide remainder",
+    arithmetic: "add sub mul div floor_divide remainder",
+    choose: "clamp",
+    extrema: "maximum minimum",
+    power: "pow",
+    rounding: "sign floor ceil round",
     compare: (
         "eq ne lt le gt ge logical_and logical_or logical_xor logical_not bitwise_and bitwise_or bitwise_xor "
         "bitwise_not isnan isinf isfinite equal allclose isclose"
@@ -200,9 +208,7 @@ SAME_NAME: dict[Any, str] = {
     index: "gather index_select masked_fill masked_select",
     inplace: "add_ sub_ mul_ div_ zero_ fill_ copy_ clamp_ uniform_ normal_",
     matmul: "matmul mm bmm mv dot",
-    pointwise: (
-        "neg abs exp log log1p sqrt rsqrt reciprocal sin cos tanh sigmoid clamp sign floor ceil round"
-    ),
+    pointwise: ("neg abs exp log log1p sqrt rsqrt reciprocal sin cos tanh sigmoid"),
     reduce: "sum mean max min amax amin argmax argmin any all var std norm",
     shape: (
         "reshape flatten permute transpose t unsqueeze squeeze expand split chunk unbind clone contiguous flip"
@@ -225,7 +231,7 @@ OTHERS: dict[str, Any] = {
     "view_as": view_as,
     "expand_as": expand_as,
     "reshape_as": view_as,
-    "clip": pointwise.clamp,
+    "clip": choose.clamp,
     "absolute": pointwise.abs,
     "square": lambda x: arithmetic.mul(x, x),
     "T": property(shape.t, no_setting),

@@ -1,14 +1,12 @@
-"""Functions of one element: exponentials, roots, trigonometry, clamping, choosing by a mask."""
-
-from typing import Any
+"""Functions of one element: exponentials, roots, trigonometry, conversion."""
 
 import numpy as np
 
 from nbgrad.autograd.buffers import empty, empty_like
-from nbgrad.autograd.dtypes import Default, as_array, is_floating
+from nbgrad.autograd.dtypes import Default, is_floating
 from nbgrad.autograd.op import op
-from nbgrad.jit import fmath, kernel
-from nbgrad.ops.broadcast import contiguous, form_of, unbroadcast
+from nbgrad.jit import fmath, maker
+from nbgrad.ops.broadcast import contiguous
 
 exp_of = fmath.exp
 tanh_of = fmath.tanh
@@ -70,8 +68,7 @@ def exp(x):
     tensor([1.0000, 2.7183])
     """
     x = floats(x)
-    y = empty_like(x)
-    _exp(x, y)
+    y = _exp(x)
     return y, (y,)
 
 
@@ -142,9 +139,7 @@ def sqrt(x):
 def sqrt(residuals, g):
     # x_bar = g / (2 y)
     (y,) = residuals
-    x_bar = empty_like(y)
-    _sqrt_vjp(contiguous(g), y, x_bar)
-    return (x_bar,)
+    return (_sqrt_vjp(contiguous(g), y),)
 
 
 @op
@@ -161,9 +156,7 @@ def rsqrt(x):
 def rsqrt(residuals, g):
     # x_bar = -g y^3 / 2
     (y,) = residuals
-    x_bar = empty_like(y)
-    _rsqrt_vjp(contiguous(g), y, x_bar)
-    return (x_bar,)
+    return (_rsqrt_vjp(contiguous(g), y),)
 
 
 @op
@@ -240,8 +233,7 @@ def tanh(x):
     tensor([0.0000, 0.7616])
     """
     x = floats(x)
-    y = empty_like(x)
-    _tanh(x, y)
+    y = _tanh(x)
     return y, (y,)
 
 
@@ -249,9 +241,7 @@ def tanh(x):
 def tanh(residuals, g):
     # x_bar = g (1 - y^2)
     (y,) = residuals
-    x_bar = empty_like(y)
-    _tanh_vjp(contiguous(g), y, x_bar)
-    return (x_bar,)
+    return (_tanh_vjp(contiguous(g), y),)
 
 
 @op
@@ -265,8 +255,7 @@ def sigmoid(x):
     tensor([0.5000, 1.0000])
     """
     x = floats(x)
-    y = empty_like(x)
-    _sigmoid(x, y)
+    y = _sigmoid(x)
     return y, (y,)
 
 
@@ -274,113 +263,7 @@ def sigmoid(x):
 def sigmoid(residuals, g):
     # x_bar = g y (1 - y)
     (y,) = residuals
-    x_bar = empty_like(y)
-    _sigmoid_vjp(contiguous(g), y, x_bar)
-    return (x_bar,)
-
-
-@op
-def clamp(x, min=None, max=None):
-    """x, not below `min` and not above `max`; no gradient where it was cut.
-
-    Parameters
-    ----------
-    x : Tensor
-        Values.
-    min, max : number or Tensor, optional
-        Limits.
-
-    Examples
-    --------
-    >>> import nbgrad as nb
-    >>> nb.clamp(nb.tensor([-2.0, 0.5, 3.0]), 0, 1)
-    tensor([0.0000, 0.5000, 1.0000])
-    """
-    y = np.clip(x, min, max, out=empty_like(x)) if x.dtype.kind == "f" else np.clip(x, min, max)
-    return np.asarray(y), (x, min, max)
-
-
-@clamp.vjp
-def clamp(residuals, g):
-    x, low, high = residuals
-    inside: Any = True
-    if low is not None:
-        inside = x >= low
-    if high is not None:
-        inside = (x <= high) & inside
-    return (np.multiply(g, inside, out=empty_like(x)),)
-
-
-@op(inputs=2)
-def select(x, y, condition, needs):
-    """x where the condition holds, else y: what `where` calls."""
-    z = np.asarray(np.where(condition, x, y))
-    return z, (condition, form_of(x, needs[0]), form_of(y, needs[1]))
-
-
-@select.vjp
-def select(residuals, g):
-    condition, x, y = residuals
-    zero = np.zeros((), g.dtype)
-    x_bar = None if x is None else unbroadcast(np.asarray(np.where(condition, g, zero)), x)
-    y_bar = None if y is None else unbroadcast(np.asarray(np.where(condition, zero, g)), y)
-    return x_bar, y_bar
-
-
-def where(condition: Any, x: Any, y: Any) -> Any:
-    """x where the condition holds, else y, element by element.
-
-    Parameters
-    ----------
-    condition : Tensor of bool
-        Broadcast with x and y.
-    x, y : Tensor or number
-        Values.
-
-    Returns
-    -------
-    Tensor
-
-    Examples
-    --------
-    >>> import nbgrad as nb
-    >>> nb.where(nb.tensor([True, False]), nb.tensor([1.0, 2.0]), 0.0)
-    tensor([1., 0.])
-    """
-    x, y = like_other(x, y), like_other(y, x)
-    return select(x, y, condition)
-
-
-def like_other(x: Any, other: Any) -> Any:
-    """A Python number as an array in the other operand's dtype."""
-    if isinstance(x, int | float) and hasattr(other, "dtype"):
-        kind = other.dtype if is_floating(other.dtype) or isinstance(x, int) else Default.dtype
-        return np.asarray(x, kind)
-    return as_array(x) if isinstance(x, int | float) else x
-
-
-@op(constant=True)
-def sign(x):
-    """-1, 0 or 1."""
-    return np.asarray(np.sign(x)), None
-
-
-@op(constant=True)
-def floor(x):
-    """The largest integer not above x."""
-    return np.asarray(np.floor(x)), None
-
-
-@op(constant=True)
-def ceil(x):
-    """The smallest integer not below x."""
-    return np.asarray(np.ceil(x)), None
-
-
-@op(constant=True)
-def round(x, decimals=0):
-    """The nearest integer, halves to even."""
-    return np.asarray(np.round(x, decimals)), None
+    return (_sigmoid_vjp(contiguous(g), y),)
 
 
 @op
@@ -397,44 +280,44 @@ def cast(residuals, g):
     return (g.astype(dtype),)
 
 
-@kernel("a>a")
+@maker("a>a")
 def _exp(x, y):
     for i in range(x.size):
         y[i] = exp_of(x[i], x)
 
 
-@kernel("a>a")
+@maker("a>a")
 def _tanh(x, y):
     for i in range(x.size):
         y[i] = tanh_of(x[i], x)
 
 
-@kernel("a>a")
+@maker("a>a")
 def _sigmoid(x, y):
     for i in range(x.size):
         y[i] = sigmoid_of(x[i], x)
 
 
-@kernel("aa>a")
+@maker("aa>a")
 def _tanh_vjp(g, y, x_bar):
     for i in range(g.size):
         x_bar[i] = g[i] - g[i] * y[i] * y[i]
 
 
-@kernel("aa>a")
+@maker("aa>a")
 def _sigmoid_vjp(g, y, x_bar):
     for i in range(g.size):
         x_bar[i] = g[i] * (y[i] - y[i] * y[i])
 
 
-@kernel("aa>a")
+@maker("aa>a")
 def _sqrt_vjp(g, y, x_bar):
     half = g.dtype.type(0.5)
     for i in range(g.size):
         x_bar[i] = half * g[i] / y[i]
 
 
-@kernel("aa>a")
+@maker("aa>a")
 def _rsqrt_vjp(g, y, x_bar):
     half = g.dtype.type(-0.5)
     for i in range(g.size):

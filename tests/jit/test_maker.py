@@ -20,6 +20,12 @@ def two(x, y, scale, z, w):
         w[i] = y[0]
 
 
+@maker("af>a", quiet=True)
+def scaled(x, scale, z):
+    for i in range(x.size):
+        z[i] = x[i] * scale
+
+
 @kernel("a>a")
 def calls_a_maker(x, z):
     product(x, x, z)
@@ -107,3 +113,12 @@ def test_no_reference_is_lost_or_kept():
 
 def test_the_function_of_numpy_is_found():
     assert empty_address()
+
+
+def test_quiet_makers_return_none():
+    assert scaled(np.ones(2), 3).tolist() == [3, 3]
+    assert scaled(np.ones(20_000), 3)[-1] == 3
+    for x in (2.0, [1.0], np.ones(1, np.int64), np.ones((2, 3)).T):
+        assert scaled(x, 3) is None
+    with pytest.raises(TypeError):
+        scaled(np.ones(1), "three")

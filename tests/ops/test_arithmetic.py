@@ -12,8 +12,6 @@ BINARY = [
     (nb.sub, np.subtract),
     (nb.mul, np.multiply),
     (nb.div, np.true_divide),
-    (nb.maximum, np.maximum),
-    (nb.minimum, np.minimum),
 ]
 
 
@@ -77,31 +75,6 @@ def test_gradients_come_back_in_the_dtype_of_the_input():
     (x * y + x / y + x - y).sum().backward()
     assert x.grad.dtype == np.float32
     assert y.grad.dtype == np.float64
-
-
-@given(x=arrays((2, 3), low=0.2))
-def test_powers(x):
-    assert check_vjp(lambda a: a**2, x)
-    assert check_vjp(lambda a: a**0.5, np.abs(x) + 0.5)
-    assert check_vjp(lambda a: a**-1.5, np.abs(x) + 0.5)
-    assert check_vjp(lambda a, b: a**b, np.abs(x) + 0.5, x)
-    assert check_vjp(lambda b: 2.0**b, x)
-    np.testing.assert_allclose((nb.Tensor(x) ** 3).data, x**3)
-
-
-def test_powers_at_zero():
-    x = nb.zeros(1, requires_grad=True)
-    (x**0).backward()
-    assert x.grad.item() == 0.0
-    y = nb.tensor([2.0], requires_grad=True)
-    (nb.zeros(1) ** y).backward()
-    assert y.grad.item() == 0.0
-
-
-def test_equal_operands_share_the_gradient():
-    x, y = nb.ones(1, requires_grad=True), nb.ones(1, requires_grad=True)
-    nb.maximum(x, y).backward()
-    assert (x.grad.item(), y.grad.item()) == (0.5, 0.5)
 
 
 def test_shapes_that_do_not_fit():

@@ -58,36 +58,6 @@ def test_outside_the_domain():
     assert nb.isnan(nb.sqrt(nb.tensor(-1.0)))
 
 
-@given(x=arrays(gap=0.2))
-def test_clamp(x):
-    np.testing.assert_array_equal(nb.Tensor(x).clamp(-0.1, 0.1).data, np.clip(x, -0.1, 0.1))
-    assert check_vjp(nb.clamp, x, min=-0.1, max=1.05)
-    assert check_vjp(nb.clamp, x, max=0.1)
-    assert check_vjp(nb.clamp, x, min=-0.1)
-
-
-@given(x=arrays((2, 3)))
-def test_where(x):
-    mask = x > 0
-    y = x[:1] * 2.0
-    np.testing.assert_array_equal(
-        nb.where(nb.Tensor(mask), nb.Tensor(x), nb.Tensor(y)).data, np.where(mask, x, y)
-    )
-    assert check_vjp(lambda a, b: nb.where(nb.Tensor(mask), a, b), x, y)
-    assert check_vjp(lambda a: nb.where(nb.Tensor(mask), a, 1.0), x)
-    assert nb.where(nb.tensor([True]), nb.ones(1), 0.5).dtype == np.float32
-    assert nb.where(nb.tensor([True]), 1.0, 0.5).tolist() == [1.0]
-
-
-def test_rounding_is_constant():
-    x = nb.tensor([-1.5, 0.5, 2.7], requires_grad=True)
-    assert nb.floor(x).tolist() == [-2, 0, 2]
-    assert nb.ceil(x).tolist() == [-1, 1, 3]
-    assert nb.round(x).tolist() == [-2, 0, 3]
-    assert nb.sign(x).tolist() == [-1, 1, 1]
-    assert not nb.floor(x).requires_grad
-
-
 def test_casts_are_differentiable():
     x = nb.ones(2, requires_grad=True)
     y = x.double()
