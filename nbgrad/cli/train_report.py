@@ -55,6 +55,7 @@ ROWS = (  # key of the figures, what it is called, how it is written
     ("one_process_samples_per_s", "speed in one process", lambda v: f"{v:,.0f} samples/s"),
     ("epochs_done", "epochs", lambda v: f"{v}"),
     ("last_loss", "loss of the last epoch", lambda v: f"{v:.4f}"),
+    ("first_epoch_done_s", "first epoch done after", lambda v: f"{v:.1f} s"),
     ("wall_s", "wall time", lambda v: f"{v:.1f} s"),
 )
 

@@ -27,6 +27,7 @@ def test_trains_and_agrees_with_one_process(tmp_path, nothing_left):
     assert figures["loss_curve_max_diff"] == figures["parameters_max_diff"] == 0.0
     assert figures["hops"] == 8 * 23
     assert figures["versions"]["nbgrad"]
+    assert figures["first_epoch_done_s"] < figures["wall_s"]
     for key in ("samples_per_s", "hop_us_median", "bytes_zero_copy", "bytes_copied", "wall_s"):
         assert figures[key] > 0, key
 
@@ -63,6 +64,15 @@ def test_rate_that_is_too_high_gets_one_line(nothing_left):
     line = done.stderr.splitlines()[-1]
     assert line.startswith("nbgrad: the loss is ")
     assert "--lr 1e+30 is likely too high" in line
+
+
+def test_time_since_the_start_includes_the_start_of_python():
+    start = time.monotonic()
+    program = "from nbgrad.cli.train import since_start_s; print(since_start_s())"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60
+    )
+    assert 0.03 < float(done.stdout) <= time.monotonic() - start + 0.02  # it counts in 10 ms
 
 
 def read_until(terminal, text, deadline_s):
