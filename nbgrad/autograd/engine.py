@@ -73,7 +73,7 @@ def backward(
         )
     roots = [tensors] if isinstance(tensors, Tensor) else list(tensors)
     if grad_tensors is None:
-        given = [None] * len(roots)
+        given: list[Any] = [None] * len(roots)
     else:
         given = [grad_tensors] if isinstance(grad_tensors, Tensor) else list(grad_tensors)
     if len(given) != len(roots):
@@ -137,11 +137,13 @@ def run(roots: list[Tensor], seeds: list[np.ndarray], retain_graph: bool) -> Non
     """One pass: Note [Owned sums]."""
     sums: dict = {}  # target -> cotangent, or list of them for a node of many outputs
     owned: set = set()  # targets (or (node, idx)) whose sum is in a buffer of this pass
+    g: Any
+    cotangent: Any
+    cotangents: Any
     order = reach(roots, sums)
     for root, g in zip(roots, seeds):
         add(sums, owned, root.node or root, root.idx, g)
     seeds.clear()
-    g = cotangent = cotangents = None
     for node in order:
         g = sums.pop(node, None)
         if g is None or (g.__class__ is list and not any(part is not None for part in g)):

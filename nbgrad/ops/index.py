@@ -126,7 +126,7 @@ def gather(residuals, g):
 
 def grid(index: np.ndarray, axis: int) -> tuple:
     """Index arrays for all dimensions, `index` itself along one."""
-    places = list(np.indices(index.shape, sparse=True))
+    places: list[Any] = list(np.indices(index.shape, sparse=True))
     places[axis] = index
     return tuple(places)
 

@@ -35,7 +35,7 @@ def reduced(losses: np.ndarray, reduction: str) -> np.ndarray:
     if reduction == "none":
         return losses
     y = empty((), losses.dtype)
-    np.add.reduce(losses, None, None, y)
+    losses.sum(out=y)
     if reduction == "mean":
         with np.errstate(invalid="ignore"):
             np.divide(y, losses.size, out=y)
