@@ -2,9 +2,23 @@
 
 __version__ = "0.1.0"
 
+# ---------------------------------------------------------------- the rooms
+from nbgrad import (
+    autograd,
+    checkpoint,
+    dist_autograd,
+    distributed,
+    errors,
+    futures,
+    multiprocessing,
+    nn,
+    ops,
+    optim,
+    profile,
+    rpc,
+)
+
 # ---------------------------------------------------------------- tensors and the tape
-# ---------------------------------------------------------------- models and training
-from nbgrad import autograd, checkpoint, dist_autograd, distributed, errors, futures, multiprocessing, nn, ops, optim, profile, rpc
 from nbgrad.autograd import (
     Parameter,
     Size,
