@@ -13,6 +13,7 @@ import importlib
 import time
 
 import common
+import numpy as np
 from groups import group_side
 from sides import per_block
 
@@ -42,7 +43,7 @@ def both_ends():
 def wire(size, n_arrays):
     def setup(lib):
         sender, receiver = both_ends()
-        arrays = tuple(common.np.ones(size, common.np.float32) for _ in range(n_arrays))
+        arrays = tuple(np.ones(size, np.float32) for _ in range(n_arrays))
         post, take = sender.post, receiver.take
         kind = part("rpc.message").CALL
         if post(1, 0, kind, *HEADER, arrays, None) != part("shm.wire").SENT:

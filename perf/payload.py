@@ -45,7 +45,9 @@ def passes(n_values):
                     gradient = dist_autograd.get_gradients(context_id)[x]
                     taken.append(clock() - start)
                     if statistics and statistics().bytes_copied - before > 4096:
-                        raise AssertionError(f"{statistics().bytes_copied - before} bytes were copied")
+                        raise AssertionError(
+                            f"{statistics().bytes_copied - before} bytes were copied"
+                        )
                     if gradient.min().item() != 2 or gradient.max().item() != 2:
                         raise AssertionError("the gradient of x is not 2 everywhere")
                     if loss.item() != 2 * value * n_values:

@@ -7,21 +7,23 @@ tree, changes that are not committed included, gets one like it.  Processes of b
 session, kernel by kernel, the encode path, the cost of an operation, a call and a backward hop.  A suspected
 difference is measured again, with new processes, before it is named: Note [When a difference is named] in verdict.py.
 
-Set up once in a project's CI, it says which commit cost what:  git bisect run python perf/regress.py --against REV
+Exit code: 0 nothing regressed, 1 something did, 2 it could not be measured.
 """
 
 import sys
 import tempfile
 from contextlib import ExitStack
+from fnmatch import fnmatch
 from pathlib import Path
 
 import common
+import numpy as np
 from groups import group_side
 from library import Library
 from regress_figures import GROUP, KERNELS
 from revisions import RevisionError, built
 from sides import Absent, SideFailed, serve
-from verdict import CANT_TELL, REGRESSED, confirm, judge
+from verdict import CANT_TELL, IMPROVED, REGRESSED, confirm, judge
 
 BLOCK_NS = 200_000  # of short calls
 FAMILIES = {"kernels": (KERNELS, False), "group": (GROUP, True)}
@@ -94,18 +96,20 @@ class Session:
         return self.counts[figure.name]
 
 
-def regress(session, table, quick):
-    """Measure, suspect, measure again, report; the set of words said."""
-    words = set()
+def regress(session, table, quick, only="*"):
+    """Measure, suspect, measure again, report; {row title: word}."""
+    words = {}
     for family, (figures, _) in FAMILIES.items():
         suspected = {}
-        wanted = {figure.name for figure in figures}
+        wanted = {figure.name for figure in figures if fnmatch(figure.name, only)}
+        if not wanted:
+            continue
         effort = (lambda f: f.quick) if quick else (lambda f: f.rounds)
         for figure, name, values in session.measure(family, wanted, 3, effort):
-            verdict = judge(values, 3, len(figures))
+            verdict = judge(values, 3, len(wanted))
             if verdict.word == CANT_TELL:
                 table.verdict(figure, name, values, verdict)
-                words.add(verdict.word)
+                words[name] = verdict.word
             else:
                 suspected[name] = figure, verdict
         if not suspected:
@@ -116,7 +120,7 @@ def regress(session, table, quick):
             if name in suspected:
                 verdict = confirm(suspected[name][1], judge(values, 5, len(suspected)))
                 table.verdict(figure, name, values, verdict)
-                words.add(verdict.word)
+                words[name] = verdict.word
     return words
 
 
@@ -137,7 +141,7 @@ class Verdicts(common.Table):
             self.columns(figure.unit)
         n = values.shape[1] // 2
         scale = common.UNITS[figure.unit]
-        now, then = (float(common.np.median(v)) / scale for v in (values[:, :n], values[:, n:]))
+        now, then = (float(np.median(v)) / scale for v in (values[:, :n], values[:, n:]))
         span = f"{verdict.low:+.1%} - {verdict.high:+.1%}"
         print(
             f"{name:46s}{now:12.4g}{then:15.4g}{verdict.change:+9.1%}{span:>18s}{verdict.again:8.1%}"
@@ -157,6 +161,7 @@ class Verdicts(common.Table):
 
 def main():
     parser = common.flags(__doc__, against="HEAD")
+    parser.add_argument("--only", metavar="PATTERN", default="*", help="figures, as in 'relu*'")
     parser.add_argument("--family", choices=FAMILIES, help=common.HIDDEN)
     options = parser.parse_args()
     if options.side:
@@ -172,10 +177,16 @@ def main():
             scratch = Path(folder, "run")
             scratch.mkdir()
             session = Session({"now": now, options.against: then}, scratch, table)
-            words = regress(session, table, options.quick)
+            words = regress(session, table, options.quick, options.only)
     except (SideFailed, RevisionError) as failure:
         common.fail(__file__, failure)
-    return REGRESSED in words
+    if not words:
+        parser.error(f"no figure that both revisions have matches --only {options.only!r}")
+    named = [", ".join(n for n in words if words[n] == word) for word in (REGRESSED, IMPROVED)]
+    print(
+        f"# {len(words)} figures; regressed: {named[0] or 'none'}; improved: {named[1] or 'none'}"
+    )
+    return REGRESSED in words.values()
 
 
 if __name__ == "__main__":

@@ -42,7 +42,9 @@ def wide(lib):
                 gradients = dist_autograd.get_gradients(context_id)
                 found = gradients[x].item(), gradients[y].item()
                 if found != (CALLS, CALLS):
-                    raise AssertionError(f"gradients of x and y: {found}, expected {CALLS} for both")
+                    raise AssertionError(
+                        f"gradients of x and y: {found}, expected {CALLS} for both"
+                    )
         return {"backward": backward, "context+forward": forward}
 
     return block
