@@ -48,7 +48,9 @@ def points(dtype, low, high):
     return x.astype(dtype)
 
 
-@pytest.mark.parametrize(("dtype", "low", "high"), [(np.float32, -87.3, 88.7), (np.float64, -708.3, 709.7)])
+@pytest.mark.parametrize(
+    ("dtype", "low", "high"), [(np.float32, -87.3, 88.7), (np.float64, -708.3, 709.7)]
+)
 def test_exp_is_within_two_ulp(dtype, low, high):
     assert errors_in_ulp(run_exp, np.exp, points(dtype, low, high)) < 2
 
