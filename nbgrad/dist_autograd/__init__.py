@@ -1,5 +1,6 @@
 """Distributed autograd: one backward pass over the graphs of many workers; the names of `torch.distributed.autograd`."""
 
+from nbgrad.dist_autograd import rref
 from nbgrad.dist_autograd.api import (
     _current_context,
     _get_debug_info,

@@ -38,6 +38,7 @@ def attach(agent: Any) -> None:
 
 codec.Tensors.kind = Tensor
 rpc_api.on_start.append(attach)
+rpc_api.debug_info.append(lambda: _get_debug_info())
 
 
 def contexts() -> Contexts:

@@ -201,7 +201,7 @@ class Engine:
         if rank == self.agent.rank:
             self.agent.changed()
         else:
-            bell.knock(self.agent.binding.worker(rank), 1 << self.agent.rank)
+            bell.rouse(self.agent.binding.worker(rank), 1 << self.agent.rank)
 
     def failed(self, part: Part, error: BaseException) -> None:
         """A node of this worker raised: the record goes to the caller first, then the pass fails."""

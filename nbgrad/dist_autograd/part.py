@@ -202,7 +202,8 @@ class Part:
         if flags & ABSENT:
             self.absent.add(message_id)
         ledger.serve(self.row, 1)
-        self.retain = bool(flags & RETAIN)
+        if not flags & ABSENT:  # (ABSENT may come from a worker that was never told)
+            self.retain = bool(flags & RETAIN)
         mask, k = message[H4], 0
         ready: list = []
         for edge in send.edges:

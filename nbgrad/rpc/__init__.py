@@ -2,7 +2,9 @@
 
 from nbgrad.rpc import functions
 from nbgrad.rpc.api import (
+    _get_debug_info,
     _is_current_rpc_agent_set,
+    _rref_context_get_debug_info,
     _set_rpc_timeout,
     get_rpc_timeout,
     get_worker_info,
@@ -14,6 +16,7 @@ from nbgrad.rpc.api import (
     statistics,
 )
 from nbgrad.rpc.future import Future
+from nbgrad.rpc.gather import _all_gather, _barrier, _wait_all
 from nbgrad.rpc.options import BackendType, RpcBackendOptions, TensorPipeRpcBackendOptions
 from nbgrad.rpc.rref import RRef
 from nbgrad.rpc.workers import WorkerInfo
@@ -28,8 +31,13 @@ __all__ = [
     "RpcBackendOptions",
     "TensorPipeRpcBackendOptions",
     "WorkerInfo",
+    "_all_gather",
+    "_barrier",
+    "_get_debug_info",
     "_is_current_rpc_agent_set",
+    "_rref_context_get_debug_info",
     "_set_rpc_timeout",
+    "_wait_all",
     "functions",
     "get_rpc_timeout",
     "get_worker_info",

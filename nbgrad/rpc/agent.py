@@ -236,17 +236,22 @@ class Agent:
 
     def pop_until(self, future: Any) -> Any:
         """Pop and handle messages until the future is finished or there is work; the caller holds the role."""
-        mask = 0
+        mask, handled = 0, False
         while not future.finished:
             message = self.next_message(mask)
             if message is not None:
-                mask = 0
+                mask, handled = 0, True
                 work = self.handle(message)
                 if work is not None:
                     return work
+            elif handled:  # other threads may wait for what came: Note [Role] W2
+                handled = False
+                bell.bump_epoch(self.own)
+            elif (
+                future.finished
+            ):  # the bit that `take` has just cleared may have meant that, and no message
+                return None
             elif self.wait_bell(self.serving.slice()):
-                if mask == 0:  # the bit was not for a ring: something in shared memory has changed
-                    bell.bump_epoch(self.own)
                 mask = 0
                 self.last_message = time.monotonic()
             else:

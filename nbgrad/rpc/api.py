@@ -21,6 +21,7 @@ from nbgrad.rpc import state
 from nbgrad.rpc.agent import Agent
 from nbgrad.rpc.calls import Calls
 from nbgrad.rpc.future import Future
+from nbgrad.rpc.gather import Meetings, collected
 from nbgrad.rpc.options import TensorPipeRpcBackendOptions
 from nbgrad.rpc.rref import RRef, RRefs
 from nbgrad.rpc.state import State
@@ -29,8 +30,11 @@ from nbgrad.shm import bell, words
 from nbgrad.shm.layout import DRAINED, LEAVING, STATE
 
 __all__ = [
+    "_get_debug_info",
     "_is_current_rpc_agent_set",
+    "_rref_context_get_debug_info",
     "_set_rpc_timeout",
+    "debug_info",
     "get_rpc_timeout",
     "get_worker_info",
     "init_rpc",
@@ -48,6 +52,7 @@ SWITCH_INTERVAL_S = (
     0.0005  # a busy main thread keeps a message waiting for this long, not for 5 ms (FACTS.md)
 )
 START_S = 30.0
+debug_info: list = []  # functions of further entries for `_get_debug_info`
 on_start: list = []  # functions of an agent: what is attached when a group has formed
 
 
@@ -92,6 +97,7 @@ def init_rpc(
     agent.workers = Workers(session.names, rank)
     agent.calls = Calls(agent)
     agent.rrefs = RRefs(agent)
+    agent.meetings = Meetings()
     agent.switch_interval = sys.getswitchinterval()
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     for attach in on_start:
@@ -149,7 +155,10 @@ def rpc_async(
     to: Any, func: Callable, args: Any = None, kwargs: dict | None = None, timeout: float = UNSET
 ) -> Future:
     """Call `func(*args, **kwargs)` on worker `to`; a future of its value."""
-    return state.send(to, func, args, kwargs, timeout)
+    future = state.send(to, func, args, kwargs, timeout)
+    if collected.futures is not None:
+        collected.futures.append(future)
+    return future
 
 
 def remote(
@@ -210,6 +219,37 @@ def statistics() -> Statistics:
     return Statistics(*state.agent().binding.statistics())
 
 
+def _rref_context_get_debug_info() -> dict:
+    """Counts of this worker's references, with PyTorch's keys."""
+    agent = state.agent()
+    pending = sum(not future.finished for future in list(agent.futures.values()))
+    values = list(agent.rrefs.values.values())
+    return {
+        "num_owner_rrefs": str(len(values)),
+        "num_forks": "0",  # counted in shared memory, not in lists: Note [RRef lifetime]
+        "num_pending_futures": str(pending),
+        "num_pending_users": str(sum(not value.finished for value in values)),
+    }
+
+
+def _get_debug_info() -> dict:
+    """What this worker's RPC layer is doing, with PyTorch's keys; values are strings."""
+    agent = state.agent()
+    serving = agent.serving
+    calls = sum(not future.finished for future in list(agent.futures.values()))
+    info = {
+        "agent.client_active_calls": calls,
+        "agent.server_active_calls": serving.n_threads - serving.n_idle,
+        "agent.server_active_async_calls": 0,
+        "agent.num_idle_threads": serving.n_idle,
+        "agent.thread_pool_size": serving.n_threads,
+    }
+    found = {name: str(value) for name, value in info.items()} | _rref_context_get_debug_info()
+    for more in debug_info:
+        found |= {name: str(value) for name, value in more().items()}
+    return found
+
+
 class AllReached:
     """Finished when every worker's STATE is at least `least`."""
 
@@ -238,7 +278,7 @@ def reach(agent: Any, value: int) -> None:
     words.store(agent.own + STATE, value)
     for rank in range(agent.world):
         if rank != agent.rank:
-            bell.knock(agent.binding.worker(rank), 1 << agent.rank)
+            bell.rouse(agent.binding.worker(rank), 1 << agent.rank)
 
 
 def shutdown(graceful: bool = True, timeout: float = 0) -> None:

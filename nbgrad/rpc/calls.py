@@ -308,7 +308,10 @@ class Request:
 
 def is_interrupt(error: BaseException) -> bool:
     """Whether it is Ctrl-C for this process; `sys.exit` and the like in user code don't end a worker that serves."""
-    return isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread()
+    return (
+        isinstance(error, KeyboardInterrupt)
+        and threading.current_thread() is threading.main_thread()
+    )
 
 
 def unpickle(agent: Any, message: tuple) -> Any:

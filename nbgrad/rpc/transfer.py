@@ -15,14 +15,18 @@ class Transfers:
 
     def __init__(self) -> None:
         self.pieces: dict = {}
-        self.next_number = itertools.count(1).__next__  # one call, so two threads never get the same
+        self.next_number = itertools.count(
+            1
+        ).__next__  # one call, so two threads never get the same
 
     def split(
         self, arrays: tuple, extra: bytes | None, piece_bytes: int
     ) -> tuple[int, list[bytes]]:
         """A number for the transfer, and its pieces."""
         whole = pickle.dumps((arrays, extra), 5)
-        return self.next_number(), [whole[k : k + piece_bytes] for k in range(0, len(whole), piece_bytes)]
+        return self.next_number(), [
+            whole[k : k + piece_bytes] for k in range(0, len(whole), piece_bytes)
+        ]
 
     def add(self, message: tuple) -> None:
         """A CHUNK message has come."""
