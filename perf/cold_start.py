@@ -7,16 +7,13 @@ The import's CPU time is that of the import statement alone, user and system.  E
 process per side runs before the first round and is not counted, so files and compiled kernels are in their caches.
 """
 
-import tempfile
 import time
-from contextlib import ExitStack
 from pathlib import Path
 
 import common
 import numpy as np
 from library import Library
-from revisions import RevisionError
-from sides import Side, SideFailed, hello
+from sides import Side, hello
 from stats import compare, summary
 
 WORKERS = 4
@@ -114,17 +111,13 @@ def main():
         else:
             run_workers(options.side, int(options.job))
         return
-    try:
-        with ExitStack() as stack:
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="nbgrad-perf-"))
-            places, against = common.both_places(options.against, stack, folder)
-            table = common.Table(Path(__file__).name, against, options.json)
-            for place in reversed(places):  # warms the caches; our versions win
-                table.versions |= fresh(place, folder, "step")[0]["versions"]
-            measure(table, places, folder, step_samples, 3 if options.quick else 20)
-            measure(table, places, folder, worker_samples, 1 if options.quick else 10)
-    except (SideFailed, RevisionError) as failure:
-        common.fail(__file__, failure)
+    with common.workshop(__file__) as (stack, folder):
+        places, against = common.both_places(options.against, stack, folder)
+        table = common.Table(Path(__file__).name, against, options.json)
+        for place in reversed(places):  # warms the caches; our versions win
+            table.versions |= fresh(place, folder, "step")[0]["versions"]
+        measure(table, places, folder, step_samples, 3 if options.quick else 20)
+        measure(table, places, folder, worker_samples, 1 if options.quick else 10)
 
 
 if __name__ == "__main__":

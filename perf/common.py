@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -298,22 +298,31 @@ def main(script, description, figures, run_side, is_group=False, against="torch"
         run_side(options.side)
         sys.exit(0)
     script = Path(script).resolve()
-    try:
-        with ExitStack() as stack:
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="nbgrad-perf-"))
-            places, against = both_places(options.against, stack, folder)
-            table = Table(script.name, against, options.json)
-            sides, versions = started(stack, places, script, folder, is_group)
-            table.versions |= versions
-            measure(table, figures, sides[0], sides[1] if against else None, options.quick)
-    except (SideFailed, RevisionError) as failure:
-        fail(script, failure)
+    with workshop(script) as (stack, folder):
+        places, against = both_places(options.against, stack, folder)
+        table = Table(script.name, against, options.json)
+        sides, versions = started(stack, places, script, folder, is_group)
+        table.versions |= versions
+        measure(table, figures, sides[0], sides[1] if against else None, options.quick)
     sys.exit(0)
 
 
-def fail(script, failure):
-    """Say why nothing was measured, and leave with exit code 2: 1 is for what was measured."""
-    print(f"perf/{Path(script).name}: {failure}", file=sys.stderr)
+@contextmanager
+def workshop(script):
+    """An ExitStack and a scratch folder; says in one line why nothing more was measured, with exit code 2.
+
+    (1 is for what was measured.)
+    """
+    try:
+        with ExitStack() as stack:
+            yield stack, stack.enter_context(tempfile.TemporaryDirectory(prefix="nbgrad-perf-"))
+    except (SideFailed, RevisionError) as failure:
+        reason = failure
+    except KeyboardInterrupt:
+        reason = "interrupted; what was printed stands"
+    else:
+        return
+    print(f"perf/{Path(script).name}: {reason}", file=sys.stderr)
     sys.exit(2)
 
 

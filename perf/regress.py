@@ -11,7 +11,6 @@ Exit code: 0 nothing regressed, 1 something did, 2 it could not be measured.
 """
 
 import sys
-import tempfile
 from contextlib import ExitStack
 from fnmatch import fnmatch
 from pathlib import Path
@@ -21,8 +20,8 @@ import numpy as np
 from groups import group_side
 from library import Library
 from regress_figures import GROUP, KERNELS
-from revisions import RevisionError, built
-from sides import Absent, SideFailed, serve
+from revisions import built
+from sides import Absent, serve
 from verdict import CANT_TELL, IMPROVED, REGRESSED, confirm, judge
 
 BLOCK_NS = 200_000  # of short calls
@@ -170,16 +169,12 @@ def main():
     if options.against in ("torch", "none"):
         parser.error("--against names a git revision here")
     table = Verdicts(Path(__file__).name, options.against, options.json)
-    try:
-        with ExitStack() as stack:
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="nbgrad-perf-"))
-            now, then = stack.enter_context(built(common.ROOT, options.against, folder))
-            scratch = Path(folder, "run")
-            scratch.mkdir()
-            session = Session({"now": now, options.against: then}, scratch, table)
-            words = regress(session, table, options.quick, options.only)
-    except (SideFailed, RevisionError) as failure:
-        common.fail(__file__, failure)
+    with common.workshop(__file__) as (stack, folder):
+        now, then = stack.enter_context(built(common.ROOT, options.against, folder))
+        scratch = Path(folder, "run")
+        scratch.mkdir()
+        session = Session({"now": now, options.against: then}, scratch, table)
+        words = regress(session, table, options.quick, options.only)
     if not words:
         parser.error(f"no figure that both revisions have matches --only {options.only!r}")
     named = [", ".join(n for n in words if words[n] == word) for word in (REGRESSED, IMPROVED)]
