@@ -108,6 +108,14 @@ def bump_epoch(worker):
         wake(worker + EPOCH, ALL)
 
 
+@kernel("nn")
+def rouse(worker, bit):
+    """Tell `worker` that something in shared memory has changed, without a record: all of its threads look again."""
+    # The bit may be cleared by a `take` that finds no record, so whoever took it looks once more before it sleeps.
+    bump_epoch(worker)
+    knock(worker, bit)
+
+
 @kernel("nnn")
 def relieve(own, worker, ring):
     """Before a sender sleeps: its message still lies with a worker whose front thread runs a request; wake the standby."""
