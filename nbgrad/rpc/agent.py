@@ -300,6 +300,21 @@ class Agent:
         if deadline < self.serving.next_deadline:
             self.serving.next_deadline = deadline
 
+    def follow(self, future: Future, text: str, seconds: float) -> Future:
+        """A future without a result that finishes with a future of this worker, or is late after `seconds` (0: never)."""
+        follower = Future(agent=self)
+        follower.text = text
+        call = self.new_call(follower)
+        if seconds > 0:
+            self.set_deadline(follower, seconds)
+
+        def finish(_: Future) -> None:
+            if self.futures.pop(call, None) is not None:
+                follower.finish(None, None)
+
+        future.add_done_callback(finish)
+        return follower
+
     def stop(self) -> None:
         """End the serving threads; the agent is of no use afterwards."""
         self.closing = True

@@ -7,6 +7,7 @@ rpc.shutdown()
 
 import atexit
 import contextlib
+import functools
 import os
 import sys
 import time
@@ -173,9 +174,15 @@ def remote(
     if not callable(func):
         raise TypeError(f"function should be callable, and {func!r} is not.")
     rref_id = agent.rrefs.new_id()
-    creation: Future | None = state.send(
-        owner, rrefs.create, (rref_id, func, tuple(args or ()), kwargs), None, timeout
-    )
+    creation: Future | None
+    try:
+        creation = state.send(
+            owner, rrefs.create, (rref_id, func, tuple(args or ()), kwargs), None, timeout
+        )
+    except BaseException:
+        agent.rrefs.take_back(rref_id)
+        raise
+    creation.on_failure = functools.partial(agent.rrefs.give_up, owner, rref_id)
     if owner == agent.rank:
         creation = None
     return RRef.of(agent.rrefs, rref_id, owner, creation)

@@ -35,6 +35,7 @@ from nbgrad.rpc.message import (
     SOURCE,
 )
 
+NOT_STARTED, STARTED = range(2)  # h3 of an ERROR: whether the function began to run
 PICKLED = 0  # function id of a call whose pickle holds (function, args, kwargs)
 HAS_ARGUMENTS = 1 << 31  # flag beside the id: the pickle holds (args, kwargs)
 FUNCTION_ID = HAS_ARGUMENTS - 1
@@ -81,36 +82,22 @@ class Calls:
                 number |= HAS_ARGUMENTS
             else:
                 extra, tensors, plain = codec.encode((function, args, kwargs), what)
-        arrays, context_id, message_id, mask = agent.joint.outgoing(tensors, target, function)
-        if plain:
-            arrays = (
-                *arrays,
-                *[
-                    codec.plain(a, f"an array in the arguments of {name_of(function)}")
-                    for a in plain
-                ],
-            )
-        future = Future(agent=agent)
-        future.text = functools.partial(self.describe, function, target)
-        call = agent.new_call(future)
-        if timeout > 0:
-            agent.set_deadline(future, timeout)
+        call = 0
         try:
-            agent.post(
-                target,
-                0,
-                CALL,
-                call,
-                context_id,
-                message_id,
-                number,
-                mask,
-                len(tensors),
-                arrays,
-                extra,
-            )
+            arrays, context_id, message_id, mask = agent.joint.outgoing(tensors, target, function)
+            if plain:
+                what = f"an array in the arguments of {name_of(function)}"
+                arrays = (*arrays, *[codec.plain(a, what) for a in plain])
+            future = Future(agent=agent)
+            future.text = functools.partial(self.describe, function, target)
+            call = agent.new_call(future)
+            if timeout > 0:
+                agent.set_deadline(future, timeout)
+            header = call, context_id, message_id, number, mask, len(tensors)
+            agent.post(target, 0, CALL, *header, arrays, extra)
         except BaseException:
             agent.futures.pop(call, None)
+            codec.discard(extra, len(tensors), len(plain))
             raise
         if start_ns:
             agent.trace("call", name_of(function), start_ns)
@@ -158,6 +145,7 @@ class Calls:
     def on_reply(self, message: tuple) -> Any:
         future = self.agent.futures.pop(message[H0], None)
         if future is None or future.finished:
+            discard(message)
             return None  # timed out before: no recv node is built
         agent, flags = self.agent, message[H3]
         value = error = None
@@ -173,7 +161,11 @@ class Calls:
         future = self.agent.futures.pop(message[H0], None)
         if future is None or future.finished:
             return None
-        callbacks = future.settle(None, remote_error.unpack(message[EXTRA], describe(future.text)))
+        callbacks = (
+            future.settle(None, remote_error.unpack(message[EXTRA], describe(future.text))) or []
+        )
+        if future.on_failure is not None and message[H3] == NOT_STARTED:
+            callbacks = [*callbacks, future.on_failure]
         return Callbacks(future, callbacks) if callbacks else None
 
     # ------------------------------------------------------------ callee
@@ -237,8 +229,10 @@ class Request:
         try:
             previous = joint.enter(context_id, message[H4])
         except Exception as error:  # its context has been released meanwhile
-            self.reply_error(error)
+            discard(message)
+            self.reply_error(error, NOT_STARTED)
             return
+        progress = NOT_STARTED
         try:
             number = message[H3]
             if number and not number & HAS_ARGUMENTS:
@@ -252,13 +246,14 @@ class Request:
                     (args, kwargs), function = content, calls.function(source, number & FUNCTION_ID)
                 else:
                     function, args, kwargs = content
+                progress = STARTED
                 value = function(*args, **kwargs) if kwargs else function(*args)
             if type(value) is Future and getattr(function, "_wrapped_async_rpc_function", None):
                 value.add_done_callback(functools.partial(self.reply_later, context_id))
             else:
                 self.reply(value)
         except BaseException as error:
-            self.reply_error(error)
+            self.reply_error(error, progress)
             if is_interrupt(error):
                 raise
         finally:
@@ -279,31 +274,35 @@ class Request:
             tensors, flags = [], NOTHING
         else:
             extra, tensors, plain = codec.encode(value, "the result of a remote call")
-        arrays, context_id, message_id, mask = agent.joint.outgoing(tensors, source, self)
-        if plain:
-            arrays = (
-                *arrays,
-                *[codec.plain(a, "an array in the result of a remote call") for a in plain],
-            )
-        agent.post(
-            source, 0, REPLY, call, context_id, message_id, flags, mask, len(tensors), arrays, extra
-        )
+        try:
+            arrays, context_id, message_id, mask = agent.joint.outgoing(tensors, source, self)
+            if plain:
+                what = "an array in the result of a remote call"
+                arrays = (*arrays, *[codec.plain(a, what) for a in plain])
+            header = call, context_id, message_id, flags, mask, len(tensors)
+            agent.post(source, 0, REPLY, *header, arrays, extra)
+        except BaseException:
+            codec.discard(extra, len(tensors), len(plain))
+            raise
 
     def reply_later(self, context_id: int, future: Future) -> None:
         joint = self.calls.agent.joint
         try:
             previous = joint.enter(context_id, self.message[H4])
             try:
-                self.reply(future.value())
+                if future.error is None:
+                    self.reply(future.result)
+                else:  # (not raised: it may belong to somebody else, and would keep these frames)
+                    self.reply_error(future.error)
             finally:
                 joint.leave(previous)
         except Exception as error:
             self.reply_error(error)
 
-    def reply_error(self, error: BaseException) -> None:
+    def reply_error(self, error: BaseException, progress: int = STARTED) -> None:
         agent, message = self.calls.agent, self.message
         data = remote_error.pack(error, agent.session.names[agent.rank], agent.rank)
-        agent.post(message[SOURCE], 0, ERROR, message[H0], -1, 0, 0, 0, 0, (), data)
+        agent.post(message[SOURCE], 0, ERROR, message[H0], -1, 0, progress, 0, 0, (), data)
 
 
 def is_interrupt(error: BaseException) -> bool:
@@ -321,6 +320,11 @@ def unpickle(agent: Any, message: tuple) -> Any:
         message[SOURCE], message[H1], message[H2], message[H4], arrays[:n_tensors]
     )
     return codec.decode(message[EXTRA], tensors, list(arrays[n_tensors:]))
+
+
+def discard(message: tuple) -> None:
+    """Nobody wants this message any more: give back what is counted in it."""
+    codec.discard(message[EXTRA], message[7], len(message[ARRAYS]) - message[7])
 
 
 def decode(agent: Any, message: tuple, flags: int) -> Any:

@@ -25,13 +25,17 @@ class Tensors:
 class Box:
     """The arrays and tensors of one message while it is pickled or unpickled."""
 
-    __slots__ = ("arrays", "tensors")
+    __slots__ = ("arrays", "counted", "tensors")
 
     def __init__(self, tensors: list, arrays: list):
         self.tensors, self.arrays = tensors, arrays
+        self.counted: list = []  # objects that a reducer of `reducers` has counted into the message
 
 
-reducers: dict = {}  # type -> function(object) -> reduce value; for RRefs and the like
+# Objects that are counted while a message carries them (RRefs): type -> (its reduce function, which counts, and one
+# that takes the count back, for a message that is never posted).
+reducers: dict = {}
+marks: list[bytes] = []  # bytes that the pickle of such an object contains
 
 
 class Pickler(pickle.Pickler):
@@ -59,8 +63,11 @@ class Pickler(pickle.Pickler):
         return None
 
     def reducer_override(self, value: Any) -> Any:
-        reduce = reducers.get(type(value))
-        return NotImplemented if reduce is None else reduce(value)
+        functions = reducers.get(type(value))
+        if functions is None:
+            return NotImplemented
+        self.box.counted.append(value)
+        return functions[0](value)
 
 
 class Unpickler(pickle.Unpickler):
@@ -86,9 +93,11 @@ def encode(value: Any, what: str) -> tuple[bytes, list, list]:
     file = io.BytesIO()
     try:
         Pickler(file, box).dump(value)
-    except RpcEncodeError:
-        raise
     except Exception as error:
+        for carried in box.counted:
+            reducers[type(carried)][1](carried)
+        if isinstance(error, RpcEncodeError):
+            raise
         raise RpcEncodeError(explain(error, what)) from error
     return file.getvalue(), box.tensors, box.arrays
 
@@ -107,6 +116,18 @@ def explain(error: Exception, what: str) -> str:
 def decode(data: bytes, tensors: list, arrays: list) -> Any:
     """The value that `encode` took apart."""
     return Unpickler(io.BytesIO(data), Box(tensors, arrays)).load()
+
+
+def discard(data: bytes | None, n_tensors: int, n_arrays: int) -> None:
+    """A message that nobody gets: give back what is counted in it."""
+    if data is None or not any(mark in data for mark in marks):
+        return
+    try:
+        decode(
+            data, [None] * n_tensors, [None] * n_arrays
+        )  # objects take the counts over, and go at once
+    except Exception:
+        pass  # made of None they may well refuse; what was counted before that is given back
 
 
 def plain(array: np.ndarray, what: str) -> np.ndarray:

@@ -31,6 +31,7 @@ class Future:
         "error",
         "finished",
         "lock_event",
+        "on_failure",
         "result",
         "text",
         "timeout",
@@ -43,6 +44,7 @@ class Future:
         self.callbacks: list | None = None
         self.agent = agent
         self.deadline = self.timeout = 0.0  # 0: none
+        self.on_failure: Any = None  # what else to call with this future if the call fails
         self.text: Any = None  # what it waits for, for messages
         self.lock_event: threading.Event | None = None
 

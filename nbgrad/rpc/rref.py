@@ -16,16 +16,16 @@ from collections import deque
 from typing import Any
 
 from nbgrad.errors import RRefError, SharedMemoryFull
-from nbgrad.rpc import codec, state
+from nbgrad.rpc import codec, remote_error, state
 from nbgrad.rpc.future import Future
 from nbgrad.rpc.message import H0, H1, RREF
 from nbgrad.rpc.workers import WorkerInfo
 from nbgrad.shm import words
 from nbgrad.shm.layout import RREFS
 
-DROP, FREE = range(
-    2
-)  # what an RREF message asks: drop the value (to the owner), reuse the row (to the creator)
+# What an RREF message asks: of the owner to drop the value, or to give it up since its function will not run; of the
+# creator to reuse the row.
+DROP, NEVER_MADE, FREE = range(3)
 COMMIT_ROWS = 4096
 
 
@@ -42,6 +42,7 @@ class RRefs:
             deque()
         )  # ids whose object has gone; from __del__, which must not post
         agent.on(RREF, self.on_message)
+        agent.serving.at_slice_end.append(self.collect)  # a worker that only serves deletes, too
 
     def new_id(self) -> int:
         """A fresh id with a count of 1."""
@@ -61,6 +62,15 @@ class RRefs:
         words.store(self.count(rref_id), 1)
         return rref_id
 
+    def give_up(self, owner: int, rref_id: int, creation: Future) -> None:
+        """The call that should make a value could not start: the owner must know, since others may wait for it."""
+        self.agent.post(owner, 0, RREF, rref_id, NEVER_MADE, 0, 0, 0, 0, (), None)
+
+    def take_back(self, rref_id: int) -> None:
+        """An id that nobody has been told of is free again."""
+        words.store(self.count(rref_id), 0)
+        self.free.append(rref_id & 0xFFFF)
+
     def count(self, rref_id: int) -> int:
         """Address of the count."""
         session = self.agent.session
@@ -76,21 +86,43 @@ class RRefs:
     def collect(self) -> None:
         """Give back what `__del__` has put aside (Note [RRef lifetime] F2)."""
         while self.deleted:
-            rref_id, owner = self.deleted.popleft()
+            try:
+                rref_id, owner = self.deleted.popleft()
+            except IndexError:  # another thread was faster
+                return
             if words.fetch_add(self.count(rref_id), -1) == 1:
                 self.agent.post(owner, 0, RREF, rref_id, DROP, 0, 0, 0, 0, (), None)
                 self.agent.post(rref_id >> 48, 0, RREF, rref_id, FREE, 0, 0, 0, 0, (), None)
 
-    def on_message(self, message: tuple) -> None:
+    def on_message(self, message: tuple) -> Any:
         rref_id = message[H0]
         if message[H1] == FREE:
             self.free.append(rref_id & 0xFFFF)
-            return
+            return None
         value = self.value(rref_id)
+        if message[H1] == NEVER_MADE:
+            return NeverMade(value)
         if value.finished:
             del self.values[rref_id]
         else:
             value.add_done_callback(lambda _: self.values.pop(rref_id, None))
+        return None
+
+
+class NeverMade:
+    """Work: the call that should have made a value could not start; whoever waits for the value is told."""
+
+    is_user_code = True
+
+    def __init__(self, value: Future):
+        self.value = value
+
+    def __call__(self) -> None:
+        if not self.value.finished:
+            error = "the value of this RRef was never made: the call of rpc.remote could not start on its owner"
+            self.value.set_exception(
+                RRefError(f"{error} (its autograd context may have been released before)")
+            )
 
 
 class RRef:
@@ -157,7 +189,7 @@ class RRef:
                 f"For UserRRef(rref_id={self.rref_id}), can't call localValue() on user {me}. Call it on owner "
                 f"{self.owner()}, or fetch a copy with to_here()."
             )
-        return self.table.value(self.rref_id).wait()
+        return self.owned(0.0)
 
     def to_here(self, timeout: float = -1) -> Any:
         """The value: the object itself on its owner, a copy elsewhere.
@@ -170,16 +202,29 @@ class RRef:
             After `timeout` seconds (default: the agent's; 0: never).
         """
         if self.is_owner():
-            return self.table.value(self.rref_id).wait()
+            return self.owned(state.seconds(timeout))
         self.check_creation()
         return state.send(self.owner_rank, fetch, (self.rref_id,), None, timeout).wait()
 
     def confirm(self) -> None:
         """Wait until the value is there; raises what its function raised."""
         if self.is_owner():
-            self.table.value(self.rref_id).wait()
+            self.owned(0.0)
         elif self.creation is not None:
             self.creation.wait()
+
+    def owned(self, timeout_s: float) -> Any:
+        """The value, on its owner, waiting at most `timeout_s` (0: for ever)."""
+        agent = self.table.agent
+        future = self.table.value(self.rref_id)
+        if not future.finished:
+            agent.follow(future, f"the value of {self!r}", timeout_s).wait()
+        if future.error is None:
+            return future.result
+        # A copy: what is raised keeps the frames that it passes, and this reference in them, and the table keeps the error.
+        info = agent.workers.infos[agent.rank]
+        data = remote_error.pack(future.error, info.name, info.id)
+        raise remote_error.unpack(data, f"the creation of {self!r}")
 
     def check_creation(self) -> None:
         creation = self.creation
@@ -283,4 +328,10 @@ def rebuild(rref_id: int, owner: int) -> RRef:
     return RRef.of(state.agent().rrefs, rref_id, owner)
 
 
-codec.reducers[RRef] = reduce
+def reduce_back(rref: RRef) -> None:
+    """The message that `reduce` counted is never posted."""
+    words.fetch_add(rref.table.count(rref.rref_id), -1)  # not the last: the object has its own
+
+
+codec.reducers[RRef] = reduce, reduce_back
+codec.marks.append(rebuild.__module__.encode())

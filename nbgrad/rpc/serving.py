@@ -37,6 +37,7 @@ class Serving:
         self.threads: list = []
         self.next_deadline = float("inf")
         self.own_thread = threading.local()
+        self.at_slice_end: list = []  # functions: what is to be done now and then, by an idle thread
 
     def start(self) -> None:
         self.start_thread(0.0)
@@ -185,6 +186,9 @@ class Serving:
                 agent.session.check()
             except Exception as error:
                 agent.fail_all(error)
+        if not agent.closing:
+            for task in self.at_slice_end:
+                task()
         if agent.backlog and not self.queue:
             self.stand_in()
 

@@ -1,0 +1,535 @@
+"""RRefs: values that stay where they are, and go when nobody refers to them any more."""
+
+import gc
+import pickle
+import threading
+import time
+
+import pytest
+
+import nbgrad as nb
+from nbgrad import rpc
+from nbgrad.errors import RpcTimeout, RRefError
+from nbgrad.futures import Future
+from nbgrad.rpc import state
+from nbgrad.shm import words
+from tests.groups import eventually, on_all
+
+
+class Thing:
+    """A value with methods."""
+
+    def __init__(self, n=0):
+        self.n = n
+
+    def add(self, n):
+        self.n += n
+        return self.n
+
+    def fail(self):
+        raise KeyError("method")
+
+    def slow(self, seconds):
+        time.sleep(seconds)
+        return "late"
+
+    def __len__(self):
+        return 7
+
+    def __getitem__(self, key):
+        return ("item", key)
+
+    def __call__(self, n):
+        return self.n * n
+
+    @rpc.functions.async_execution
+    def later(self, n):
+        return rpc.rpc_async(0, identity, (n,)).then(lambda done: done.value() + self.n)
+
+
+def identity(x):
+    return x
+
+
+def fail():
+    raise ValueError("no value")
+
+
+def slow(seconds):
+    time.sleep(seconds)
+    return "slow"
+
+
+def value_of(rref):
+    return rref.to_here()
+
+
+def local_value_of(rref):
+    return rref.local_value()
+
+
+# ---------------------------------------------------------------- values and owners
+
+
+def make_and_look(to):
+    rref = rpc.remote(to, Thing, (5,))
+    info = rpc.get_worker_info(f"worker{to}")
+    return {
+        "owner": rref.owner() == info,
+        "owner_name": rref.owner_name(),
+        "is_owner": rref.is_owner(),
+        "value": rref.to_here().n,
+        "same object": rref.to_here() is rref.to_here(),
+        "confirmed": eventually(rref.confirmed_by_owner),
+        "repr": repr(rref).split("(")[0],
+    }
+
+
+@pytest.mark.parametrize("to", [0, 1])
+def test_a_reference_knows_its_owner(group2, to):
+    assert group2.call(make_and_look, to) == {
+        "owner": True,
+        "owner_name": f"worker{to}",
+        "is_owner": to == 0,
+        "value": 5,
+        "same object": to == 0,
+        "confirmed": True,
+        "repr": "OwnerRRef" if to == 0 else "UserRRef",
+    }
+
+
+def own_value():
+    thing = Thing(3)
+    rref = rpc.RRef(thing)
+    return (
+        rref.local_value() is thing,
+        rref.to_here() is thing,
+        rpc.rpc_sync(1, value_of, (rref,)).n,
+    )
+
+
+def test_a_reference_to_an_own_value(group2):
+    assert group2.call(own_value) == (True, True, 3)
+
+
+def local_value_elsewhere():
+    rref = rpc.remote(1, identity, (1,))
+    try:
+        rref.local_value()
+    except RRefError as error:
+        return str(error), rpc.rpc_sync(1, local_value_of, (rref,))
+    return None
+
+
+def test_local_value_is_for_the_owner(group2):
+    text, value = group2.call(local_value_elsewhere)
+    assert "can't call localValue() on user WorkerInfo(name='worker0'" in text
+    assert "Call it on owner WorkerInfo(name='worker1'" in text
+    assert value == 1
+
+
+def pickle_plainly():
+    rref = rpc.RRef(1)
+    try:
+        pickle.dumps(rref)
+    except RRefError as error:
+        return str(error)
+    return None
+
+
+def test_plain_pickle_is_refused(group2):
+    assert "Can not pickle rref in python pickler" in group2.call(pickle_plainly)
+
+
+def errors(to):
+    rref = rpc.remote(to, fail)
+    found = []
+    for attempt in (
+        rref.to_here,
+        rref.to_here,
+        lambda: rpc.rpc_sync(1, value_of, (rref,)),
+        rref.confirm,
+    ):
+        try:
+            attempt()
+        except ValueError as error:
+            found.append(str(error))
+    return found
+
+
+@pytest.mark.parametrize("to", [0, 1])
+def test_an_error_of_the_creation_comes_with_each_use(group2, to):
+    assert group2.call(errors, to) == ["no value"] * 4
+
+
+def times_out(to):
+    rref = rpc.remote(to, slow, (0.3,))
+    start = time.monotonic()
+    try:
+        rref.to_here(timeout=0.05)
+    except RpcTimeout:
+        return time.monotonic() - start, rref.to_here()
+    return None
+
+
+@pytest.mark.parametrize("to", [0, 1])
+def test_to_here_times_out_and_may_be_tried_again(group2, to):
+    seconds, value = group2.call(times_out, to)
+    assert seconds < 0.25
+    assert value == "slow"
+
+
+def creation_times_out():
+    rref = rpc.remote(1, slow, (0.2,), timeout=0.05)
+    time.sleep(0.1)
+    try:
+        rref.to_here()
+    except RpcTimeout as error:
+        return str(error)
+    return None
+
+
+def test_a_creation_that_times_out_is_told_at_the_use(group2):
+    assert "RPC ran for more than set timeout" in group2.call(creation_times_out)
+
+
+# ---------------------------------------------------------------- proxies
+
+
+def proxies(to):
+    rref = rpc.remote(to, Thing, (1,))
+    found = [
+        rref.rpc_sync().add(1),
+        rref.rpc_async().add(n=1).wait(),
+        rref.remote().add(1).to_here(),
+        rref.rpc_sync().__len__(),
+        rref.rpc_sync().__getitem__("k"),
+        rref.rpc_sync()(10),
+        rref.rpc_sync().later(100),
+    ]
+    try:
+        rref.rpc_sync().fail()
+    except KeyError as error:
+        found.append(error.args[0])
+    try:
+        rref.rpc_sync().missing()
+    except AttributeError as error:
+        found.append("missing" in str(error))
+    try:
+        rref.rpc_sync(timeout=0.05).slow(0.2)
+    except RpcTimeout:
+        found.append("timed out")
+    return found
+
+
+@pytest.mark.parametrize("to", [0, 1])
+def test_methods_are_called_where_the_value_is(group2, to):
+    assert group2.call(proxies, to) == [
+        2,
+        3,
+        4,
+        7,
+        ("item", "k"),
+        40,
+        104,
+        "method",
+        True,
+        "timed out",
+    ]
+
+
+def proxy_of_what_is_not_there_yet():
+    rref = rpc.remote(1, slow_thing, (0.05,))
+    return rref.rpc_sync().add(1)
+
+
+def slow_thing(seconds):
+    time.sleep(seconds)
+    return Thing(9)
+
+
+def test_a_method_waits_for_the_value(group2):
+    assert group2.call(proxy_of_what_is_not_there_yet) == 10
+
+
+# ---------------------------------------------------------------- many users
+
+
+def pass_around(rref, path):
+    """The value, at the end of a path of workers."""
+    if not path:
+        return rref.to_here()
+    return rpc.rpc_sync(path[0], pass_around, (rref, path[1:]))
+
+
+def pass_in_all_orders():
+    rref = rpc.remote(1, identity, ("value",))
+    paths = [(), (1,), (2,), (1, 2), (2, 1, 0), (0, 0), (2, 2, 1)]
+    return {pass_around(rref, path) for path in paths}
+
+
+def test_forks_in_any_order(group3):
+    assert group3.call(pass_in_all_orders) == {"value"}
+
+
+def fork_and_forget():
+    """The only reference is in the message: it must keep the value."""
+    return {rpc.rpc_sync(2, value_of, (rpc.remote(1, identity, (n,)),)) == n for n in range(50)}
+
+
+def test_a_message_keeps_the_value(group3):
+    assert group3.call(fork_and_forget) == {True}
+
+
+class Kept:
+    rrefs: list = []
+
+
+def keep(rref):
+    Kept.rrefs.append(rref)
+
+
+def use_kept():
+    found = [rref.to_here() for rref in Kept.rrefs]
+    Kept.rrefs.clear()
+    return found
+
+
+def outlive_the_creator():
+    """Another worker still holds a reference when the creator has none."""
+    for n in range(20):
+        rpc.rpc_sync(2, keep, (rpc.remote(1, identity, (n,)),))
+    gc.collect()
+    return rpc.rpc_sync(2, use_kept)
+
+
+def test_users_may_outlive_the_creator(group3):
+    assert group3.call(outlive_the_creator) == list(range(20))
+
+
+def hammer_forks(n_threads, n):
+    wrong = []
+
+    def work():
+        for k in range(n):
+            rref = rpc.remote(1, identity, (k,))
+            futures = [rpc.rpc_async(1 + j % 2, value_of, (rref,)) for j in range(3)]
+            del rref
+            wrong.extend(future.wait() for future in futures if future.wait() != k)
+
+    threads = [threading.Thread(target=work) for _ in range(n_threads)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return wrong
+
+
+def test_threads_fork_and_drop_at_once(group3):
+    assert group3.call(hammer_forks, 6, 30, deadline=60.0) == []
+
+
+def return_rref():
+    return rpc.RRef("mine")
+
+
+def rrefs_in_results():
+    rref = rpc.rpc_sync(1, return_rref)
+    both = rpc.rpc_sync(2, identity, ({"a": [rref, rref]},))
+    return rref.owner_name(), rref.to_here(), both["a"][0].to_here(), both["a"][0] is both["a"][1]
+
+
+def test_references_travel_in_results_and_containers(group3):
+    assert group3.call(rrefs_in_results) == ("worker1", "mine", "mine", True)
+
+
+def tensor_value():
+    rref = rpc.remote(1, nb.ones, (40_000,))
+    return float(rref.to_here().sum().item()), rref.rpc_sync().sum().item()
+
+
+def test_a_tensor_as_value(group2):
+    assert group2.call(tensor_value) == (40_000.0, 40_000.0)
+
+
+# ---------------------------------------------------------------- lifetime: Note [RRef lifetime]
+
+
+def table():
+    """Of this worker: values that it owns, and rows in use among those that it created."""
+    gc.collect()
+    rrefs = state.agent().rrefs
+    return len(rrefs.values), rrefs.n_rows - len(rrefs.free)
+
+
+def is_clean():
+    return all(found == (0, 0) for found in on_all(table))
+
+
+def unfetched(to):
+    rpc.remote(to, identity, (1,))
+
+
+def fetched(to):
+    rpc.remote(to, identity, (1,)).to_here()
+
+
+def failed(to):
+    rref = rpc.remote(to, fail)
+    with pytest.raises(ValueError, match="no value"):
+        rref.to_here()
+
+
+def failed_unfetched(to):
+    rpc.remote(to, fail)
+
+
+def passed(to):
+    rref = rpc.remote(to, identity, (1,))
+    rpc.rpc_sync(1, identity, (rref,))
+    rpc.rpc_sync(2, value_of, (rref,))
+
+
+def own_passed(to):
+    rpc.rpc_sync(to, value_of, (rpc.RRef(1),))
+
+
+def deleted_before_creation(to):
+    rref = rpc.remote(to, slow, (0.05,))
+    del rref
+
+
+def not_encoded(to):
+    rref = rpc.RRef(1)
+    with pytest.raises(TypeError):
+        rpc.rpc_sync(to, identity, (rref, threading.Lock()))
+
+
+def array_not_encoded(to):
+    rref = rpc.RRef(1)
+    with pytest.raises(TypeError):
+        rpc.rpc_sync(to, identity, ([rref, pytest],), {"a": memoryview(b"")})
+
+
+def creation_not_encoded(to):
+    with pytest.raises(TypeError):
+        rpc.remote(to, identity, (rpc.RRef(1), threading.Lock()))
+
+
+def creation_not_found(to):
+    with pytest.raises(TypeError):
+        rpc.remote(to, lambda: 1)
+
+
+def unencodable_result(to):
+    with pytest.raises(TypeError):
+        rpc.rpc_sync(to, rref_and_lock)
+
+
+def rref_and_lock():
+    return rpc.RRef(1), threading.Lock()
+
+
+def late_reply(to):
+    with pytest.raises(RpcTimeout):
+        rpc.rpc_sync(to, rref_after, (0.1,), timeout=0.02)
+
+
+def rref_after(seconds):
+    time.sleep(seconds)
+    return rpc.RRef(1)
+
+
+def refused_argument(to):
+    rref = rpc.RRef(1)
+    with pytest.raises(ZeroDivisionError):
+        rpc.rpc_sync(to, identity, (rref, Refusing()))
+
+
+class Refusing:
+    def __reduce__(self):
+        return refuse, ()
+
+
+def refuse():
+    raise ZeroDivisionError
+
+
+def proxied(to):
+    rref = rpc.remote(to, Thing)
+    rref.rpc_sync().add(1)
+    rref.remote().add(1).to_here()
+
+
+CASES = [
+    unfetched,
+    fetched,
+    failed,
+    failed_unfetched,
+    passed,
+    own_passed,
+    deleted_before_creation,
+    not_encoded,
+    array_not_encoded,
+    creation_not_encoded,
+    creation_not_found,
+    unencodable_result,
+    late_reply,
+    refused_argument,
+    proxied,
+]
+
+
+def run_and_look(case, to):
+    case(to)
+    return eventually(is_clean, 3.0) or on_all(table)
+
+
+@pytest.mark.parametrize("to", [0, 1, 2])
+@pytest.mark.parametrize("case", CASES)
+def test_counts_come_back_to_zero(group3, case, to):
+    assert group3.call(run_and_look, case, to) is True
+
+
+def reuse_rows(n):
+    for _ in range(n):
+        rpc.remote(1, identity, (1,)).to_here()
+    eventually(is_clean)
+    return state.agent().rrefs.n_rows
+
+
+def test_rows_are_used_again(group2):
+    before = group2.call(reuse_rows, 1)
+    assert group2.call(reuse_rows, 300) <= before + 50
+
+
+def count_of_own():
+    """F1: one count per object and per message that carries one."""
+    rref = rpc.RRef(1)
+    address = rref.table.count(rref.rref_id)
+    found = [words.load(address)]
+    future = rpc.rpc_async(1, keep_until_told, (rref,))
+    found.append(eventually(lambda: words.load(address) == 2))
+    rpc.rpc_sync(1, tell)
+    future.wait()
+    found.append(eventually(lambda: words.load(address) == 1))
+    return found
+
+
+class Told:
+    future = None
+
+
+def keep_until_told(rref):
+    Told.future = Future()
+    Told.future.wait()
+
+
+def tell():
+    eventually(lambda: Told.future is not None)
+    Told.future.set_result(None)
+    Told.future = None
+
+
+def test_counts_are_objects_and_messages(group2):
+    assert group2.call(count_of_own) == [1, True, True]
