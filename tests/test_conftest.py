@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import MARK, leaked, segments
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -71,6 +73,26 @@ COMPLAINTS = {
     "descriptor": r"descriptors or memfds outlived the test: .*/memfd:left",
     "own_orphan": r"processes outlived the test:\s+(E\s+)?pid \d+: sleep 100",
 }
+
+
+def test_segments_of_another_run_are_not_ours(tmp_path):
+    path = Path("/dev/shm/nbgrad-of-another-run")
+    program = f"import mmap; f = open({str(path)!r}, 'w+b'); f.truncate(4096); m = mmap.mmap(f.fileno(), 4096)"
+    other = subprocess.Popen(
+        [sys.executable, "-c", program + "; print(flush=True); input()"],
+        env={k: v for k, v in os.environ.items() if k != MARK},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    try:
+        before = segments()
+        other.stdout.readline()
+        assert path.name in segments()
+        assert path.name not in leaked(before)
+        other.communicate(b"\n", timeout=10)
+        assert path.name in leaked(before)  # nobody has it open: who else should have left it?
+    finally:
+        path.unlink()
 
 
 @pytest.fixture(scope="module")
