@@ -6,6 +6,7 @@ b.post(target, row, kind, h0..h5, arrays, extra);  b.take(mask);  b.wait_bell(ns
 
 import ctypes
 import math
+import os
 
 import numpy as np
 
@@ -15,13 +16,22 @@ from nbgrad.shm.ring import size_bytes
 from nbgrad.shm.segment import CHUNK, Segment
 from nbgrad.shm.waiting import wait_bell, wait_epoch, wait_standby
 
-CAPSULE_NAME = ctypes.create_string_buffer(b"nbgrad.block")
+current: list = []  # the binding of this process, if it is in a group
+CAPSULE_NAME = ctypes.create_string_buffer(b"nbgrad.block", wire.FORKED + 8)
+
+
+def mark_forked() -> None:
+    """In a child forked from a worker: its arrays are copies of the worker's, and hold nothing."""
+    if current:
+        ctypes.c_int64.from_address(ctypes.addressof(CAPSULE_NAME) + wire.FORKED).value = 1
+
+
+os.register_at_fork(after_in_child=mark_forked)
 IN_ARENA_BYTES = 1 << 16  # arrays from this size on are born in the arena
 FLOATS = ["float32", "float64", "float16", "complex64", "complex128"]
 INTEGERS = ["int64", "int32", "int16", "int8", "uint8", "uint16", "uint32", "uint64", "bool"]
 DTYPES = [np.dtype(name) for name in FLOATS + INTEGERS]
 CODES = {dtype: code for code, dtype in enumerate(DTYPES)}
-current: list = []  # the binding of this process, if it is in a group
 NEW_FROM_DESCR, SET_BASE_OBJECT = 94, 282  # places in NumPy's C API table
 
 

@@ -53,6 +53,7 @@ from nbgrad.shm.ring import release as release_record
 N_HEADER = 6
 INLINE, BLOCK, OWNED = 0, 1, 2
 MAX_ND = 16
+FORKED = 16  # behind the capsules' name: 1 in a process that was forked from a worker
 MAX_INLINE = 4096  # an array in an arena is sent by descriptor from this size on
 FULL, SENT, TOO_LARGE, UNREADABLE, BUSY = range(5)  # what `post` returns
 
@@ -77,8 +78,9 @@ def commit(row, ring, record, worker, bit):
 @native
 def drop_block(capsule):
     """Destructor of the capsule that an array in an arena has as its base: one holder less."""
-    block = capsule_pointer(capsule, peek(capsule + 24))
-    release(block)
+    name = peek(capsule + 24)
+    if peek(name + FORKED) == 0:  # a forked child must not give back what its parent holds
+        release(capsule_pointer(capsule, name))
     return 0
 
 
