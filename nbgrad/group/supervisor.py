@@ -146,8 +146,7 @@ class Supervisor:
             (now + grace_s, signal.SIGTERM),
             (now + grace_s + STOP_S, signal.SIGKILL),
         ]
-        if not self.plan or plan[0] < self.plan[0]:
-            self.plan = plan
+        self.plan = plan if not self.plan else min(self.plan, plan)
 
     def signal_all(self, number: int) -> None:
         """Send a signal to every worker that lives."""
@@ -171,7 +170,10 @@ class Supervisor:
         is_member = state not in (NOT_HERE, GONE)
         if code != 0 or is_member:
             control.note_death(self.base, self.layout, rank, status.encode(code))
-            self.stop(GRACE_S if self.has_members() else 0.0)
+            if (
+                not self.plan
+            ):  # the first death counts; during a stop the others keep the time they were given
+                self.stop(GRACE_S if self.has_members() or self.is_interrupted else 0.0)
         self.tell("ended", index, code, index in self.told, is_member)
 
     def has_members(self) -> bool:

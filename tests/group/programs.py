@@ -21,15 +21,18 @@ def program(folder, text, *args, **environment):
     process = subprocess.Popen(
         [sys.executable, script, *map(str, args)],
         env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=True,  # so that Ctrl-C can be sent to all of it, as a terminal does
     )
     try:
         yield process
     finally:
         process.kill()
         process.wait()
+        process.stdin.close()
         process.stdout.close()
         process.stderr.close()
 

@@ -156,8 +156,7 @@ def test_ctrl_c_ends_everything_within_a_second(nothing_left, tmp_path):
 def test_ctrl_c_of_a_terminal_reaches_each_worker_once(nothing_left, tmp_path):
     with program(tmp_path, LAUNCHER) as launcher:
         workers = pids_of(launcher.stdout.readline())
-        for pid in children(launcher.pid) + [launcher.pid]:  # what a terminal does
-            interrupt(pid)
+        os.killpg(launcher.pid, signal.SIGINT)
         assert launcher.stdout.readline() == "interrupted interrupted False\n"
         assert launcher.wait(10) == -signal.SIGINT
         assert wait_gone(workers, 0) == []
