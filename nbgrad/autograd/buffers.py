@@ -6,11 +6,12 @@ moves the tensor to fresh memory if somebody else holds the old), or brackets a 
 """
 
 import sys
+from typing import Any
 
 import numpy as np
 
 from nbgrad.autograd.tensor import Tensor
-from nbgrad.errors import GraphError
+from nbgrad.errors import DtypeError, GraphError
 from nbgrad.jit.maker import set_allocator
 from nbgrad.shm import arena
 from nbgrad.shm.binding import IN_ARENA_BYTES, block_of, current
@@ -94,10 +95,16 @@ def numpy(self: Tensor, *, force: bool = False) -> np.ndarray:
     ------
     GraphError
         If the tensor requires grad and `force` is False.
+    DtypeError
+        If it is sparse.
     """
     if self.requires_grad and not force:
         raise GraphError(
             "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead."
+        )
+    if self.data.__class__ is not np.ndarray:
+        raise DtypeError(
+            "can't convert Sparse layout tensor to numpy. Use Tensor.to_dense() first."
         )
     block = block_of(self.data)
     if block:  # from now on it can be written behind our back: copied when sent
@@ -119,10 +126,14 @@ Tensor.numpy = numpy  # type: ignore[method-assign]
 # G1  True is only said if every reference is accounted for, so a mistake costs a copy, never a wrong value.
 
 
-def is_sole(array: np.ndarray, n_names: int) -> bool:
+def is_sole(array: Any, n_names: int) -> bool:
     """Whether the caller's `n_names` references are the only way to the memory: Note [Sole owner]."""
     # + 2: our parameter and getrefcount's.
-    if sys.getrefcount(array) > n_names + 2 or not array.flags.writeable:
+    if sys.getrefcount(array) > n_names + 2:
+        return False
+    if array.__class__ is not np.ndarray:  # sparse: a user can write its values
+        return array.is_sole()
+    if not array.flags.writeable:
         return False
     base = array.base
     if base is None:

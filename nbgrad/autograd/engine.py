@@ -14,20 +14,22 @@ from typing import Any
 
 import numpy as np
 
-from nbgrad.autograd.buffers import empty, is_sole, writable
-from nbgrad.autograd.grad_buffer import add_into, added
+from nbgrad.autograd.buffers import empty, is_sole
+from nbgrad.autograd.grad_buffer import accumulate, add_into, added
 from nbgrad.autograd.hooks import run_leaf, run_post, run_pre
 from nbgrad.autograd.node import Node
+from nbgrad.autograd.sparse import densified
 from nbgrad.autograd.tensor import Tensor
 from nbgrad.errors import GraphError, ShapeError
 
 by_seq = attrgetter("seq")
+ndarray = np.ndarray
 
 # Note [Owned sums]
 # ~~~~~~~~~~~~~~~~~
 # A VJP may return one array twice, its own argument, or a view of it.  So the first cotangent that arrives at a
 # target is only kept; the second is added to it in a NEW buffer, which this pass owns; later ones are added into
-# that buffer in place.
+# that buffer in place.  A sparse sum is a new object each time.
 # G1 (exact)  no array is written that a VJP, a residual or a user can see.
 # G2 (order)  sums are formed in the order of the sweep, which depends on the graph alone, so the same program gives
 #             bit-identical gradients in every process.
@@ -153,8 +155,11 @@ def run(roots: list[Tensor], seeds: list[np.ndarray], retain_graph: bool) -> Non
         try:
             cotangents = node.vjp(node.residuals, g)
         except Exception as error:
-            error.add_note(f"(in the VJP of op {node.name!r}, during a backward pass)")
-            raise
+            g = densified(g)
+            if g is None:
+                error.add_note(f"(in the VJP of op {node.name!r}, during a backward pass)")
+                raise
+            cotangents = node.vjp(node.residuals, g)  # it does not take sparse ones
         if node.hooks is not None:
             cotangents = run_post(node, cotangents, g)
         if not retain_graph and node.residuals is not None:
@@ -170,8 +175,9 @@ def run(roots: list[Tensor], seeds: list[np.ndarray], retain_graph: bool) -> Non
                 elif target in owned:
                     add_into(cotangent, total)
                 else:
-                    sums[target] = added(total, cotangent)
-                    owned.add(target)
+                    sums[target] = total = added(total, cotangent)
+                    if total.__class__ is ndarray:  # a sparse one is never added into
+                        owned.add(target)
     g = cotangent = cotangents = total = None  # is_sole counts references
     while sums:
         leaf, g = sums.popitem()
@@ -191,14 +197,16 @@ def add(sums: dict, owned: set, target: Any, idx: int, cotangent: np.ndarray) ->
             add_into(cotangent, total[idx])
         else:
             total[idx] = added(total[idx], cotangent)
-            owned.add(key)
+            if total[idx].__class__ is ndarray:
+                owned.add(key)
     elif total is None:
         sums[target] = cotangent
     elif target in owned:
         add_into(cotangent, total)
     else:
         sums[target] = added(total, cotangent)
-        owned.add(target)
+        if sums[target].__class__ is ndarray:
+            owned.add(target)
 
 
 def store(leaf: Tensor, g: np.ndarray) -> None:
@@ -206,7 +214,7 @@ def store(leaf: Tensor, g: np.ndarray) -> None:
     if leaf.grad is None:
         leaf.grad = Tensor(g)
     else:
-        add_into(g, writable(leaf.grad))  # in place, as in PyTorch: p.grad stays the same object
+        accumulate(leaf.grad, g)  # as in PyTorch, p.grad stays the same object
 
 
 def backward_method(

@@ -1,27 +1,47 @@
 """Adding cotangents: into a new buffer, or in place into one that is owned.
 
-Both engines add here.  Which buffers are owned is the engine's knowledge.
+Both engines add here.  Which buffers are owned is the engine's knowledge.  What is sparse is told from what is dense only
+where the native call has refused.
 """
+
+from typing import Any
 
 import numpy as np
 
-from nbgrad.autograd.buffers import empty
+from nbgrad.autograd.buffers import empty, writable
+from nbgrad.autograd.sparse import SparseArray
+from nbgrad.autograd.tensor import Tensor
 from nbgrad.errors import DtypeError, ShapeError
 from nbgrad.jit import kernel, maker
 
 
-def added(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """A new array x + y; both have one shape and dtype."""
+def added(x: Any, y: Any) -> Any:
+    """A new array x + y; both have one shape and dtype.  Sparse if both are."""
     z = _added(x, y)
-    return np.add(x, y, out=empty(x.shape, x.dtype)) if z is None else z  # None: not contiguous
+    if z is not None:
+        return z
+    if isinstance(x, SparseArray) or isinstance(y, SparseArray):
+        return x + y
+    return np.add(x, y, out=empty(x.shape, x.dtype))  # not contiguous
 
 
-def add_into(x: np.ndarray, total: np.ndarray) -> None:
-    """total += x, in place."""
+def add_into(x: Any, total: np.ndarray) -> None:
+    """total += x, in place; `x` may be sparse."""
     try:
         _add_into(x, total)
     except (DtypeError, ShapeError):
-        np.add(total, x, out=total)
+        if isinstance(x, SparseArray):
+            x.add_to(total)
+        else:
+            np.add(total, x, out=total)
+
+
+def accumulate(gradient: Tensor, g: Any) -> None:
+    """Add the sum of a pass to a gradient that users hold: the object stays the same, and its memory if it is dense."""
+    if gradient.data.__class__ is np.ndarray:
+        add_into(g, writable(gradient))
+    else:
+        gradient.data = gradient.data + g
 
 
 @maker("aa>a", quiet=True)

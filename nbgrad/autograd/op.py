@@ -29,10 +29,14 @@ honest signature, accepts keywords, and runs no loop over arguments.  For `mul` 
             data, residuals = forward(x_data, y_data, (x_needs, y_needs))
             node = new(Node)
             ...
+
+A forward that is given a sparse tensor fails, since a `SparseArray` is no ndarray.  Only then the op's sparse form is
+called, if `nbgrad.ops.sparse` has set one as `mul.sparse`; with dense tensors the `try` around all this costs nothing.
 """
 
 import functools
 import inspect
+import textwrap
 from collections.abc import Callable
 from typing import Any
 
@@ -40,7 +44,9 @@ from nbgrad.autograd.anomaly import Trace, call_site
 from nbgrad.autograd.dtypes import as_array, as_operand
 from nbgrad.autograd.grad_mode import switch, thread
 from nbgrad.autograd.node import Node, next_seq
+from nbgrad.autograd.sparse import SparseArray
 from nbgrad.autograd.tensor import Tensor
+from nbgrad.errors import DtypeError
 
 registry: dict[str, Any] = {}  # name -> op, for tables and checks
 
@@ -94,6 +100,15 @@ ONE_RESULT = """\
 MANY_RESULTS = """\
         return tuple([Tensor(part, True, node, idx) for idx, part in enumerate(data)])"""
 
+WITH_SPARSE = """\
+    try:
+{body}
+    except Exception:
+        if not has_sparse({inputs}):
+            raise
+    return sparse_form({name})({arguments})
+"""
+
 
 def source(name: str, params: list, inputs: Any, many: bool, constant: bool) -> str:
     """The text of the function that the user calls."""
@@ -113,9 +128,8 @@ def source(name: str, params: list, inputs: Any, many: bool, constant: bool) -> 
             for p in params
         )
 
-    text = f"def {name}{header}:\n"
-    text += "".join((SEQUENCE if sequence else INPUT).format(x=x) for x in tensors)
-    text += "".join(EXTRA.format(x=x) for x in extras)
+    body = "".join((SEQUENCE if sequence else INPUT).format(x=x) for x in tensors)
+    body += "".join(EXTRA.format(x=x) for x in extras)
     plain = "tuple([Tensor(part) for part in data])" if many else "Tensor(data)"
     no_needs = f"({'False, ' * len(tensors)})"
     if sequence:
@@ -129,15 +143,24 @@ def source(name: str, params: list, inputs: Any, many: bool, constant: bool) -> 
         edge = "({x}.node or {x}, {x}.idx) if {x}_needs else None, "
         edges = f"({''.join(edge.format(x=x) for x in tensors)})"
     if constant:
-        return text + f"    data, residuals = forward({call(no_needs)})\n    return {plain}\n"
-    return text + RECORD.format(
-        any_needs=any_needs,
-        call_with_needs=call(needs),
-        call_without=call(no_needs),
-        edges=edges,
-        n_outputs="len(data)" if many else "1",
-        result=MANY_RESULTS if many else ONE_RESULT,
-        plain=plain,
+        body += f"    data, residuals = forward({call(no_needs)})\n    return {plain}\n"
+    else:
+        body += RECORD.format(
+            any_needs=any_needs,
+            call_with_needs=call(needs),
+            call_without=call(no_needs),
+            edges=edges,
+            n_outputs="len(data)" if many else "1",
+            result=MANY_RESULTS if many else ONE_RESULT,
+            plain=plain,
+        )
+    return f"def {name}{header}:\n" + WITH_SPARSE.format(
+        body=textwrap.indent(body.rstrip(), "    "),
+        inputs=f"*{tensors[0]}" if sequence else ", ".join(tensors),
+        name=name,
+        arguments=", ".join(
+            f"{p.name}={p.name}" if p.kind is p.KEYWORD_ONLY else p.name for p in own
+        ),
     )
 
 
@@ -212,6 +235,8 @@ def op(
         "thread": thread,
         "convert": as_operand if numbers else as_array,
         "forward": forward,
+        "has_sparse": has_sparse,
+        "sparse_form": sparse_form,
         "name": name,
         "vjp": missing(name),
     }
@@ -230,8 +255,23 @@ def op(
     user.vjp = vjp
     user.inputs = inputs
     user.constant = constant
+    user.sparse = None  # the form of it for sparse tensors
     registry[name] = user
     return user
+
+
+def has_sparse(*inputs: Any) -> bool:
+    """Whether a tensor among these is sparse."""
+    return any(isinstance(x, Tensor) and isinstance(x.data, SparseArray) for x in inputs)
+
+
+def sparse_form(user: Any) -> Callable:
+    """What to call instead of an op that got a sparse tensor."""
+    if user.sparse is None:
+        raise DtypeError(
+            f"op {user.__name__!r} does not take sparse tensors; call .to_dense() on them first"
+        )
+    return user.sparse
 
 
 def missing(name: str) -> Callable:

@@ -136,3 +136,14 @@ def format_tensor(array: np.ndarray, suffixes: list[str]) -> str:
         out += ",\n       " if last + len(suffix) + 3 > Options.linewidth else ", "
         out += suffix
     return out + ")"
+
+
+def format_sparse(array: Any, suffixes: list[str]) -> str:
+    """The text of a sparse tensor: `array` has `indices`, `values` and `shape`."""
+    n = array.values.shape[0]
+    parts = []
+    for name, part in (("indices", array.indices), ("values", array.values)):
+        text = format_tensor(part, [] if part.size else [f"size={part.shape}"])
+        parts.append(f"{name}={text}".replace("\n", "\n" + " " * (len(name) + 8)))
+    parts.append(f"size={tuple(array.shape)}, nnz={n}, layout=sparse_coo")
+    return "tensor(" + ",\n       ".join(parts) + "".join(f", {s}" for s in suffixes) + ")"

@@ -16,7 +16,7 @@ import numpy as np
 from nbgrad.autograd.device import device
 from nbgrad.autograd.dtypes import is_floating
 from nbgrad.autograd.node import Node
-from nbgrad.autograd.printing import format_tensor
+from nbgrad.autograd.printing import format_sparse, format_tensor
 from nbgrad.errors import DtypeError, GraphError, ShapeError
 
 CPU = device("cpu")
@@ -201,6 +201,11 @@ class Tensor:
         """Whether the dtype is float32 or float64."""
         return is_floating(self.data.dtype)
 
+    @property
+    def is_sparse(self) -> bool:
+        """Whether only the places that are not zero are stored: `data` is a `SparseArray`."""
+        return type(self.data) is not np.ndarray
+
     def data_ptr(self) -> int:
         """Address of the first element."""
         return self.data.ctypes.data
@@ -312,7 +317,7 @@ class Tensor:
             suffixes.append(f"grad_fn={self.node!r}")
         elif self.requires_grad:
             suffixes.append("requires_grad=True")
-        return format_tensor(data, suffixes)
+        return (format_sparse if self.is_sparse else format_tensor)(data, suffixes)
 
     # ------------------------------------------------------------ copies of the object
 

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 import nbgrad as nb
+from nbgrad.autograd.sparse import SparseArray
 
 
 @pytest.fixture(autouse=True)
@@ -54,3 +55,14 @@ def test_options():
 def test_lines_end_at_the_width():
     text = repr(nb.tensor(np.linspace(0, 1, 40).tolist(), requires_grad=True))
     assert max(len(line) for line in text.split("\n")) <= 80
+
+
+def test_sparse_tensors_print_their_places():
+    x = nb.Tensor(SparseArray(np.array([[0, 2]]), np.ones((2, 2)), (3, 2)))
+    assert str(x) == (
+        "tensor(indices=tensor([[0, 2]]),\n"
+        "       values=tensor([[1., 1.],\n"
+        "                      [1., 1.]]),\n"
+        "       size=(3, 2), nnz=2, layout=sparse_coo, dtype=float64)"
+    )
+    assert "indices=tensor([], size=(1, 0)" in str(nb.Tensor(x.data.only(slice(0))))
