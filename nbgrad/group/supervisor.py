@@ -70,7 +70,6 @@ class Supervisor:
         jit.load_cached()
         control.initialise(self.segment, self.layout, 0)
         control.rehearse()
-        gc.collect()
         gc.freeze()  # collections in the workers leave these objects, and so the shared pages, alone
 
     def start(self) -> None:
