@@ -8,6 +8,7 @@ from nbgrad import (
     checkpoint,
     dist_autograd,
     distributed,
+    distributions,
     errors,
     futures,
     multiprocessing,

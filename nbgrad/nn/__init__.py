@@ -17,6 +17,7 @@ from nbgrad.nn.activations import (
 from nbgrad.nn.containers import ModuleDict, ModuleList, ParameterList, Sequential
 from nbgrad.nn.conv import Conv2d
 from nbgrad.nn.dropout import Dropout
+from nbgrad.nn.embedding import Embedding, EmbeddingBag
 from nbgrad.nn.flatten import Flatten, Unflatten
 from nbgrad.nn.linear import Identity, Linear
 from nbgrad.nn.loss import (
@@ -31,3 +32,4 @@ from nbgrad.nn.loss import (
 )
 from nbgrad.nn.module import Module
 from nbgrad.nn.pooling import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
+from nbgrad.nn.rnn import GRU, LSTM, RNN

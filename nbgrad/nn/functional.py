@@ -11,7 +11,7 @@ from nbgrad.ops.activation import elu, gelu, leaky_relu, relu, silu, softplus
 from nbgrad.ops.conv2d import conv2d
 from nbgrad.ops.cross_entropy import cross_entropy, nll_loss
 from nbgrad.ops.dropout import dropout
-from nbgrad.ops.index import getitem
+from nbgrad.ops.embedding import embedding, embedding_bag
 from nbgrad.ops.linear import linear
 from nbgrad.ops.losses import (
     binary_cross_entropy,
@@ -37,6 +37,7 @@ __all__ = [
     "dropout",
     "elu",
     "embedding",
+    "embedding_bag",
     "gelu",
     "huber_loss",
     "l1_loss",
@@ -56,26 +57,6 @@ __all__ = [
     "softplus",
     "tanh",
 ]
-
-
-def embedding(input: Tensor, weight: Tensor) -> Tensor:
-    """Rows of a matrix, chosen by integers.
-
-    Parameters
-    ----------
-    input : Tensor of int64
-        Numbers of rows.
-    weight : Tensor, shape (rows, features)
-        The matrix.
-
-    Examples
-    --------
-    >>> import nbgrad as nb
-    >>> nb.nn.functional.embedding(nb.tensor([1, 0]), nb.eye(2))
-    tensor([[0., 1.],
-            [1., 0.]])
-    """
-    return getitem(weight, input)
 
 
 def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:

@@ -4,6 +4,7 @@
 repeatable.  Each process has its own generator.
 """
 
+import os
 from typing import Any
 
 import numpy as np
@@ -29,11 +30,13 @@ class Generator:
 
     def __init__(self, device: Any = None) -> None:
         check_device(device)
+        self.is_seeded = False
         self.seed_used = int(np.random.SeedSequence().generate_state(1)[0])
         self.rng = np.random.default_rng(self.seed_used)
 
     def manual_seed(self, seed: int) -> "Generator":
         """Start the stream anew from a seed; returns the generator."""
+        self.is_seeded = True
         self.seed_used = int(seed)
         self.rng = np.random.default_rng(self.seed_used % (1 << 64))  # torch allows negative ones
         return self
@@ -52,6 +55,15 @@ class Generator:
 
 
 default_generator = Generator()
+
+
+def draw_new_seed() -> None:
+    """In a forked child: a stream of its own, unless the parent chose one.  Workers are forked from one process."""
+    if not default_generator.is_seeded:
+        default_generator.__init__()  # type: ignore[misc]
+
+
+os.register_at_fork(after_in_child=draw_new_seed)
 
 
 def manual_seed(seed: int) -> Generator:
