@@ -30,6 +30,8 @@ def run(script, *flags):
         ),
         ("op_overhead.py", ["1 element, forward+backward", "64 elements, backward"]),
         ("encode.py", ["2 arrays of 4 B, post", "encode a call of tensors"]),
+        ("wide_graph.py", ["64 calls to one worker, each, backward"]),
+        ("payload.py", ["1 MiB", "64 MiB"]),
         ("cold_start.py", ["import, CPU time", "first training step", "4 workers ready"]),
     ],
 )

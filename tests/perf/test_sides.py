@@ -1,11 +1,21 @@
 import os
+import subprocess
 import sys
 import textwrap
 import time
 from pathlib import Path
 
 import pytest
-from sides import Absent, Side, SideFailed, clean_environment, is_absence, per_block, per_item
+from sides import (
+    Absent,
+    Side,
+    SideFailed,
+    clean_environment,
+    family,
+    is_absence,
+    per_block,
+    per_item,
+)
 
 PERF = Path(__file__).parents[2] / "perf"
 
@@ -135,6 +145,16 @@ def test_a_group_is_stopped_while_it_is_not_its_turn(start):
     wait_stopped(side.child.pid)
     assert side.block(0, 1) == {"": [7.0]}
     wait_stopped(side.child.pid)
+
+
+def test_family_finds_children_of_children():
+    sleep = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'input()'])"
+    with subprocess.Popen([sys.executable, "-c", sleep], stdin=subprocess.PIPE) as child:
+        deadline = time.monotonic() + 10
+        while len(family(child.pid)) < 2:
+            assert time.monotonic() < deadline
+        assert set(family(child.pid)) < set(family(os.getpid()))
+    assert family(child.pid) == [child.pid]  # of a process that has ended
 
 
 def test_the_environment_of_both_sides_is_clean(monkeypatch):
