@@ -175,14 +175,13 @@ def remote(
         raise TypeError(f"function should be callable, and {func!r} is not.")
     rref_id = agent.rrefs.new_id()
     creation: Future | None
+    work = rref_id, func, tuple(args or ()), kwargs
+    give_up = functools.partial(agent.rrefs.give_up, owner, rref_id)
     try:
-        creation = state.send(
-            owner, rrefs.create, (rref_id, func, tuple(args or ()), kwargs), None, timeout
-        )
+        creation = state.send(owner, rrefs.create, work, None, timeout, give_up)
     except BaseException:
         agent.rrefs.take_back(rref_id)
         raise
-    creation.on_failure = functools.partial(agent.rrefs.give_up, owner, rref_id)
     if owner == agent.rank:
         creation = None
     return RRef.of(agent.rrefs, rref_id, owner, creation)

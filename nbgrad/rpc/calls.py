@@ -57,7 +57,13 @@ class Calls:
     # ------------------------------------------------------------ caller
 
     def send(
-        self, target: int, function: Callable, args: tuple, kwargs: dict | None, timeout: float
+        self,
+        target: int,
+        function: Callable,
+        args: tuple,
+        kwargs: dict | None,
+        timeout: float,
+        on_failure: Any = None,
     ) -> Future:
         """Post the call; its future."""
         agent = self.agent
@@ -89,6 +95,7 @@ class Calls:
                 what = f"an array in the arguments of {name_of(function)}"
                 arrays = (*arrays, *[codec.plain(a, what) for a in plain])
             future = Future(agent=agent)
+            future.on_failure = on_failure
             future.text = functools.partial(self.describe, function, target)
             call = agent.new_call(future)
             if timeout > 0:

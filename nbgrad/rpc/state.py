@@ -35,8 +35,15 @@ def seconds(timeout: float) -> float:
     return State.timeout_s if timeout is None or timeout < 0 else timeout
 
 
-def send(to: Any, function: Callable, args: tuple, kwargs: dict | None, timeout: float) -> Future:
-    """Post a call to a worker."""
+def send(
+    to: Any,
+    function: Callable,
+    args: tuple,
+    kwargs: dict | None,
+    timeout: float,
+    on_failure: Any = None,
+) -> Future:
+    """Post a call to a worker; `on_failure(future)` is called if it can't start there."""
     here = agent()
     here.session.check_process()
     if not callable(function):
@@ -44,7 +51,7 @@ def send(to: Any, function: Callable, args: tuple, kwargs: dict | None, timeout:
     if here.rrefs.deleted:
         here.rrefs.collect()
     return here.calls.send(
-        here.workers.rank(to), function, tuple(args or ()), kwargs, seconds(timeout)
+        here.workers.rank(to), function, tuple(args or ()), kwargs, seconds(timeout), on_failure
     )
 
 

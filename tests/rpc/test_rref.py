@@ -8,7 +8,7 @@ import time
 import pytest
 
 import nbgrad as nb
-from nbgrad import rpc
+from nbgrad import dist_autograd, rpc
 from nbgrad.errors import RpcTimeout, RRefError
 from nbgrad.futures import Future
 from nbgrad.rpc import state
@@ -455,6 +455,12 @@ def refuse():
     raise ZeroDivisionError
 
 
+def context_released_before_it_starts(to):
+    for _ in range(20):
+        with dist_autograd.context():
+            rpc.remote(to, identity, (1,))
+
+
 def proxied(to):
     rref = rpc.remote(to, Thing)
     rref.rpc_sync().add(1)
@@ -476,6 +482,7 @@ CASES = [
     unencodable_result,
     late_reply,
     refused_argument,
+    context_released_before_it_starts,
     proxied,
 ]
 
