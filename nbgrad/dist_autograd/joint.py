@@ -1,6 +1,7 @@
 """The joint: attaches send and recv functions to tensors that cross between workers (see `rpc.agent.Joint`).
 
-The mask of a message has one bit per tensor that requires grad; bit NO_GRAD says that the sender records nothing.
+The mask of a message has one bit per tensor that requires grad (send_recv.pack_mask); bit NO_GRAD of its word says that
+the sender records nothing.
 """
 
 import sys
@@ -10,7 +11,7 @@ from typing import Any
 from nbgrad.autograd.grad_mode import is_grad_enabled, set_enabled
 from nbgrad.autograd.tensor import Tensor
 from nbgrad.dist_autograd.context import Contexts, thread
-from nbgrad.dist_autograd.send_recv import RecvRpcBackward, SendRpcBackward
+from nbgrad.dist_autograd.send_recv import RecvRpcBackward, SendRpcBackward, pack_mask, unpack_mask
 from nbgrad.errors import ContextError
 
 NO_GRAD = 1 << 62
@@ -34,7 +35,7 @@ class Joint:
                 mask |= bit
                 edges.append((t.node or t, t.idx))
             bit <<= 1
-        arrays = tuple([t.data for t in tensors])
+        arrays, mask = pack_mask(tuple([t.data for t in tensors]), mask)
         recording = is_grad_enabled()
         if context is None:
             if (
@@ -60,6 +61,7 @@ class Joint:
         mask &= ~NO_GRAD
         if not mask:
             return [Tensor(a) for a in arrays]
+        arrays, mask = unpack_mask(arrays, mask)
         if not message_id:  # outside a context: leaves
             return [Tensor(a, bool(mask >> k & 1)) for k, a in enumerate(arrays)]
         context = self.contexts.get(context_id)

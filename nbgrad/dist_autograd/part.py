@@ -24,7 +24,7 @@ from nbgrad.autograd.hooks import run_leaf, run_post, run_pre
 from nbgrad.autograd.tensor import Tensor
 from nbgrad.dist_autograd import ledger
 from nbgrad.dist_autograd.context import thread
-from nbgrad.dist_autograd.send_recv import RecvRpcBackward
+from nbgrad.dist_autograd.send_recv import RecvRpcBackward, pack_mask, unpack_mask
 from nbgrad.dist_autograd.statistics import PartStatistics
 from nbgrad.errors import ProtocolError
 from nbgrad.rpc.message import ARRAYS, ASK, GRAD, H2, H3, H4, KIND, REPORT, SETTLE, SOURCE
@@ -204,7 +204,8 @@ class Part:
         ledger.serve(self.row, 1)
         if not flags & ABSENT:  # (ABSENT may come from a worker that was never told)
             self.retain = bool(flags & RETAIN)
-        mask, k = message[H4], 0
+        arrays, mask = unpack_mask(arrays, message[H4])
+        k = 0
         ready: list = []
         for edge in send.edges:
             if mask & 1:
@@ -360,8 +361,7 @@ class Part:
             bit <<= 1
         self.n_gradients += 1
         start_ns = time.perf_counter_ns() if self.agent.trace else 0
-        self.post(
-            node.source, GRAD, node.message_id, RETAIN if self.retain else 0, mask, tuple(arrays)
-        )
+        sent, mask = pack_mask(tuple(arrays), mask)
+        self.post(node.source, GRAD, node.message_id, RETAIN if self.retain else 0, mask, sent)
         if start_ns:
             self.trace("send", f"gradient to rank {node.source}", start_ns)

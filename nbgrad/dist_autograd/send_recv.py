@@ -7,6 +7,8 @@ sender   tensors ◄──edges── SendRpcBackward        RecvRpcBackward ◄
 
 from typing import Any
 
+import numpy as np
+
 from nbgrad.autograd.node import Node, next_seq
 from nbgrad.errors import GraphError
 
@@ -49,3 +51,22 @@ def run_recv(residuals: Any, g: Any) -> tuple:
         "this result depends on a tensor that came from another worker, so loss.backward() can't follow its graph: "
         "call nbgrad.dist_autograd.backward(context_id, [loss]) inside the context in which the call was made"
     )
+
+
+# A message has one word for its mask of slots.  Where that has not enough bits, the mask goes as one more array.
+WIDE = 1 << 61  # set: the last array is the mask
+
+
+def pack_mask(arrays: tuple, mask: int) -> tuple[tuple, int]:
+    """(arrays, word) for a mask of any number of bits."""
+    if mask < WIDE:
+        return arrays, mask
+    bits = np.frombuffer(mask.to_bytes((mask.bit_length() + 7) // 8, "little"), np.uint8)
+    return (*arrays, bits), WIDE
+
+
+def unpack_mask(arrays: tuple, word: int) -> tuple[tuple, int]:
+    """(arrays, mask) of what `pack_mask` gave."""
+    if not word & WIDE:
+        return arrays, word
+    return arrays[:-1], int.from_bytes(arrays[-1].tobytes(), "little")

@@ -91,6 +91,7 @@ class Calls:
         call = 0
         try:
             arrays, context_id, message_id, mask = agent.joint.outgoing(tensors, target, function)
+            n_arrays = len(arrays)  # those that belong to tensors
             if plain:
                 what = f"an array in the arguments of {name_of(function)}"
                 arrays = (*arrays, *[codec.plain(a, what) for a in plain])
@@ -100,7 +101,7 @@ class Calls:
             call = agent.new_call(future)
             if timeout > 0:
                 agent.set_deadline(future, timeout)
-            header = call, context_id, message_id, number, mask, len(tensors)
+            header = call, context_id, message_id, number, mask, n_arrays
             agent.post(target, 0, CALL, *header, arrays, extra)
         except BaseException:
             agent.futures.pop(call, None)
@@ -283,10 +284,11 @@ class Request:
             extra, tensors, plain = codec.encode(value, "the result of a remote call")
         try:
             arrays, context_id, message_id, mask = agent.joint.outgoing(tensors, source, self)
+            n_arrays = len(arrays)
             if plain:
                 what = "an array in the result of a remote call"
                 arrays = (*arrays, *[codec.plain(a, what) for a in plain])
-            header = call, context_id, message_id, flags, mask, len(tensors)
+            header = call, context_id, message_id, flags, mask, n_arrays
             agent.post(source, 0, REPLY, *header, arrays, extra)
         except BaseException:
             codec.discard(extra, len(tensors), len(plain))
