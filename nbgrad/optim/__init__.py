@@ -5,5 +5,6 @@ from nbgrad.optim.adamw import AdamW
 from nbgrad.optim.distributed import DistributedOptimizer
 from nbgrad.optim.optimizer import Optimizer
 from nbgrad.optim.sgd import SGD
+from nbgrad.optim.sparse_adam import SparseAdam
 
-__all__ = ["SGD", "Adam", "AdamW", "DistributedOptimizer", "Optimizer"]
+__all__ = ["SGD", "Adam", "AdamW", "DistributedOptimizer", "Optimizer", "SparseAdam"]

@@ -13,6 +13,7 @@ import numpy as np
 from nbgrad.autograd import Tensor
 from nbgrad.autograd.buffers import begin_write, end_write, writable
 from nbgrad.autograd.grad_mode import enable_grad
+from nbgrad.autograd.sparse import SparseArray
 from nbgrad.errors import DtypeError, ShapeError
 from nbgrad.ops.broadcast import contiguous
 
@@ -102,7 +103,11 @@ class Optimizer:
             if set_to_none:
                 p.grad = None
             elif p.grad is not None:
-                writable(p.grad).fill(0)
+                data: Any = p.grad.data
+                if p.grad.is_sparse:
+                    p.grad.data = data.only(slice(0))
+                else:
+                    writable(p.grad).fill(0)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update all parameters that have a gradient.
@@ -123,12 +128,12 @@ class Optimizer:
         self.step_with([None if p.grad is None else p.grad.data for p in self.parameters()])
         return loss
 
-    def step_with(self, grads: Iterable[np.ndarray | None]) -> None:
+    def step_with(self, grads: Iterable[Any]) -> None:
         """Update the parameters with given gradients.
 
         Parameters
         ----------
-        grads : sequence of ndarray or None
+        grads : sequence of ndarray, SparseArray or None
             One per parameter, in the order of `parameters()`; None leaves it as it is.
 
         Raises
@@ -136,7 +141,7 @@ class Optimizer:
         ShapeError
             If their number or a shape is wrong; nothing is changed then.
         DtypeError
-            If a dtype is wrong; nothing is changed then.
+            If a dtype is wrong, or a gradient sparse that can't be; nothing is changed then.
         """
         grads = list(grads)
         params = self.parameters()
@@ -144,7 +149,10 @@ class Optimizer:
             raise ShapeError(
                 f"step_with needs one gradient (or None) per parameter: got {len(grads)} for {len(params)} parameters"
             )
-        for number, (p, g) in enumerate(zip(params, grads)):
+        groups = [group for group in self.param_groups for _ in group["params"]]
+        for number, (group, p, g) in enumerate(zip(groups, params, grads)):
+            if g is not None:
+                self.check_layout(group, isinstance(g, SparseArray))
             if g is not None and g.shape != p.data.shape:
                 raise ShapeError(
                     f"the gradient of parameter {number} has shape {g.shape}, the parameter {p.data.shape}"
@@ -153,16 +161,15 @@ class Optimizer:
                 raise DtypeError(
                     f"the gradient of parameter {number} is {g.dtype}, the parameter {p.data.dtype}"
                 )
-        rest = iter(grads)
-        for group in self.param_groups:
-            for p in group["params"]:
-                g = next(rest)
-                if g is not None:
-                    self.step_one(group, p, contiguous(g))
+        for group, p, g in zip(groups, params, grads):
+            if g is not None:
+                self.step_one(group, p, g)
 
-    def step_one(self, group: dict[str, Any], p: Tensor, g: np.ndarray) -> None:
+    def step_one(self, group: dict[str, Any], p: Tensor, g: Any) -> None:
         """Update one parameter, whatever the layout of its memory."""
         state = self.state.setdefault(p, {})
+        if not isinstance(g, SparseArray):
+            g = contiguous(g)
         array = begin_write(p)
         try:
             if array.flags.c_contiguous:
@@ -174,10 +181,16 @@ class Optimizer:
         finally:
             end_write(array)
 
-    def update(
-        self, group: dict[str, Any], state: dict[str, Any], p: np.ndarray, g: np.ndarray
-    ) -> None:
-        """Change the array `p` in place; both arrays are C-contiguous."""
+    def check_layout(self, group: dict[str, Any], is_sparse: bool) -> None:
+        """Refuse gradients that `update` can't apply; sparse ones, where a subclass does not say otherwise."""
+        if is_sparse:
+            raise DtypeError(
+                f"{type(self).__name__} does not support sparse gradients, please consider SparseAdam instead, or make the "
+                f"gradients dense: Embedding(..., sparse=False)"
+            )
+
+    def update(self, group: dict[str, Any], state: dict[str, Any], p: np.ndarray, g: Any) -> None:
+        """Change the array `p` in place; it and a dense `g` are C-contiguous."""
         raise NotImplementedError
 
     # ------------------------------------------------------------ state

@@ -4,6 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from nbgrad.autograd.sparse import SparseArray, add_rows
+from nbgrad.errors import DtypeError
 from nbgrad.jit import kernel
 from nbgrad.optim.optimizer import Optimizer, zeros_for
 
@@ -34,6 +36,8 @@ class SGD(Optimizer):
 
         buf = momentum * buf + (1 - dampening) * d      (the first time: buf = d)
         p  -= lr * (d + momentum * buf if nesterov else buf)
+
+    A sparse gradient without momentum touches only the rows it has.
 
     References
     ----------
@@ -79,11 +83,21 @@ class SGD(Optimizer):
         if group["nesterov"] and (group["momentum"] <= 0 or group["dampening"] != 0):
             raise ValueError("Nesterov momentum requires a momentum and zero dampening")
 
-    def update(
-        self, group: dict[str, Any], state: dict[str, Any], p: np.ndarray, g: np.ndarray
-    ) -> None:
+    def check_layout(self, group: dict[str, Any], is_sparse: bool) -> None:
+        if is_sparse and group["weight_decay"]:
+            raise DtypeError(
+                "weight_decay option is not compatible with sparse gradients: it changes all rows, not only those that have "
+                "a gradient"
+            )
+
+    def update(self, group: dict[str, Any], state: dict[str, Any], p: np.ndarray, g: Any) -> None:
         lr, momentum, decay = float(group["lr"]), float(group["momentum"]), group["weight_decay"]
         sign = -1.0 if group["maximize"] else 1.0
+        if isinstance(g, SparseArray):
+            if momentum == 0.0:
+                add_rows(g.values * (-lr * sign), g.rows(), p, g.columns)
+                return
+            g = g.to_dense()  # the momentum of all rows moves them
         if momentum == 0.0:
             _sgd(p, g, lr, decay, sign)
             return

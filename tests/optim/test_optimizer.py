@@ -5,6 +5,7 @@ import pytest
 
 import nbgrad as nb
 from nbgrad import nn, optim
+from nbgrad.autograd.sparse import SparseArray
 from nbgrad.errors import DtypeError, ShapeError
 
 
@@ -136,3 +137,16 @@ def test_repr():
     text = repr(optim.SGD([parameter(1.0)], 0.1))
     assert "lr: 0.1" in text
     assert "params" not in text
+
+
+def test_only_some_optimizers_take_sparse_gradients():
+    p = nn.Parameter(nb.ones(3, 1))
+    g = SparseArray(np.array([[1]]), np.ones((1, 1), np.float32), (3, 1))
+    with pytest.raises(
+        DtypeError, match="Adam does not support sparse gradients, please consider SparseAdam"
+    ):
+        optim.Adam([p]).step_with([g])
+    p.grad = nb.Tensor(g)
+    optim.SGD([p]).zero_grad(set_to_none=False)
+    assert p.grad.is_sparse
+    assert not p.grad.data.to_dense().any()

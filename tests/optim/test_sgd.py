@@ -3,6 +3,8 @@ import pytest
 
 import nbgrad as nb
 from nbgrad import nn, optim
+from nbgrad.autograd.sparse import SparseArray
+from nbgrad.errors import DtypeError
 
 OPTIONS = [
     {},
@@ -56,3 +58,28 @@ def test_mistakes():
         optim.SGD([p], momentum=-1)
     with pytest.raises(ValueError, match="Nesterov"):
         optim.SGD([p], nesterov=True)
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"maximize": True}, {"momentum": 0.9}, {"momentum": 0.9, "nesterov": True}]
+)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_sparse_gradients_step_as_dense_ones(dtype, options):
+    rng = np.random.default_rng(0)
+    start = rng.standard_normal((5, 3)).astype(dtype)
+    p, q = nn.Parameter(nb.tensor(start)), nn.Parameter(nb.tensor(start))
+    sparse, dense = optim.SGD([p], 0.1, **options), optim.SGD([q], 0.1, **options)
+    for _ in range(3):
+        values = rng.standard_normal((4, 3)).astype(dtype)
+        g = SparseArray(rng.integers(0, 5, (1, 4)), values, (5, 3))
+        sparse.step_with([g])
+        dense.step_with([g.to_dense()])
+    np.testing.assert_allclose(p.data, q.data, rtol=1e-5, atol=1e-6)
+
+
+def test_sparse_gradients_and_weight_decay():
+    p = nn.Parameter(nb.ones(5, 3))
+    g = SparseArray(np.array([[1]]), np.ones((1, 3), np.float32), (5, 3))
+    with pytest.raises(DtypeError, match="weight_decay"):
+        optim.SGD([p], weight_decay=0.1).step_with([g])
+    assert p.data.all()
