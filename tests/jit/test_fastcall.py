@@ -1,0 +1,54 @@
+"""@fastcall and @native: builtins written by hand."""
+
+import sys
+
+import pytest
+
+from nbgrad.errors import StartupError
+from nbgrad.jit import fastcall, machine, native
+from nbgrad.jit.fastcall import from_int, inc_ref, new_tuple, to_int
+from nbgrad.jit.primitive import peek, poke
+
+
+@fastcall
+def pair(block, args, n_args):
+    made = new_tuple(2)
+    poke(made + 24, to_int(from_int(peek(args)) + peek(block)))
+    thing = peek(args + 8)
+    inc_ref(thing)
+    poke(made + 32, thing)
+    return made
+
+
+@native
+def nothing(address):
+    return 0
+
+
+def test_objects_in_and_out():
+    thing = object()
+    assert pair.bind([40])(2, thing) == (42, thing)
+
+
+def test_each_binding_has_its_own_words():
+    one, two = pair.bind([1]), pair.bind([2])
+    assert (one(0, None)[0], two(0, None)[0]) == (1, 2)
+
+
+def test_references_do_not_drift():
+    make, thing = pair.bind([0]), object()
+    before = sys.getrefcount(thing)
+    for _ in range(1000):
+        make(1, thing)
+    assert sys.getrefcount(thing) == before
+
+
+def test_a_native_function_has_an_address():
+    assert nothing.address() > 0
+    assert nothing.address() == nothing.address()
+
+
+def test_other_struct_layouts_are_refused(monkeypatch):
+    monkeypatch.setattr(machine, "fast_calls", False)
+    with pytest.raises(StartupError, match="training in one process works"):
+        pair.bind([0])

@@ -1,0 +1,80 @@
+"""The object cache: safe places only, whole files only, one compiler at a time."""
+
+import os
+import threading
+
+import pytest
+
+from nbgrad.jit import store
+
+
+@pytest.fixture
+def empty_store(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    store.folder.cache_clear()
+    yield tmp_path
+    store.folder.cache_clear()
+
+
+def test_what_was_made_is_found(empty_store):
+    assert store.load("thing") is None
+    assert store.load_or_make("thing", lambda: b"code") == b"code"
+    assert store.load("thing") == b"code"
+    assert store.load_or_make("thing", lambda: pytest.fail("made twice")) == b"code"
+
+
+def test_two_threads_make_it_once(empty_store):
+    made, started = [], threading.Barrier(2)
+
+    def make():
+        made.append(1)
+        return b"code"
+
+    def run():
+        started.wait()
+        assert store.load_or_make("thing", make) == b"code"
+
+    threads = [threading.Thread(target=run) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(made) == 1
+
+
+def test_the_folder_is_for_this_user_only(empty_store):
+    assert store.folder().stat().st_mode & 0o777 == 0o700
+
+
+def test_a_folder_that_others_can_write_is_refused(empty_store):
+    os.chmod(store.folder(), 0o777)
+    store.folder.cache_clear()
+    assert store.folder() is None
+    assert store.load_or_make("thing", lambda: b"code") == b"code"  # works, without keeping it
+
+
+def test_a_place_that_can_not_be_made_is_no_place(monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", "/proc/nowhere")
+    store.folder.cache_clear()
+    try:
+        assert store.folder() is None
+    finally:
+        store.folder.cache_clear()
+
+
+def test_no_half_file_is_ever_seen(empty_store):
+    store.save(store.folder(), "thing", b"code")
+    assert [path.suffix for path in store.folder().iterdir()] == [".o"]
+
+
+def test_digest_depends_on_where_parts_end():
+    assert store.digest(b"ab", b"c") != store.digest(b"a", b"bc")
+
+
+def test_the_digest_of_a_source_is_that_of_its_text(tmp_path):
+    one, two, other = (tmp_path / name for name in ("one.py", "two.py", "other.py"))
+    one.write_text("a")
+    two.write_text("a")
+    other.write_text("b")
+    assert store.source_digest(str(one)) == store.source_digest(str(two))
+    assert store.source_digest(str(one)) != store.source_digest(str(other))
