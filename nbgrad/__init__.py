@@ -150,6 +150,8 @@ from nbgrad.ops import (
     sign,
     sin,
     softmax,
+    sparse,
+    sparse_coo_tensor,
     split,
     sqrt,
     squeeze,

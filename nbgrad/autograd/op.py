@@ -110,7 +110,7 @@ WITH_SPARSE = """\
 """
 
 
-def source(name: str, params: list, inputs: Any, many: bool, constant: bool) -> str:
+def source(name: str, params: list, inputs: Any, many: bool, constant: bool, sparse: bool) -> str:
     """The text of the function that the user calls."""
     own = [p for p in params if p.name != "needs"]
     header = inspect.Signature(
@@ -154,7 +154,10 @@ def source(name: str, params: list, inputs: Any, many: bool, constant: bool) -> 
             result=MANY_RESULTS if many else ONE_RESULT,
             plain=plain,
         )
-    return f"def {name}{header}:\n" + WITH_SPARSE.format(
+    text = f"def {name}{header}:\n"
+    if sparse:
+        return text + body
+    return text + WITH_SPARSE.format(
         body=textwrap.indent(body.rstrip(), "    "),
         inputs=f"*{tensors[0]}" if sequence else ", ".join(tensors),
         name=name,
@@ -181,6 +184,8 @@ def op(
     many: bool = False,
     constant: bool = False,
     numbers: bool = False,
+    sparse: bool = False,
+    name: str | None = None,
 ) -> Any:
     """Make an operation on tensors of a forward over arrays.
 
@@ -198,6 +203,10 @@ def op(
         Whether results never carry gradients (comparisons, argmax); such an op has no VJP.
     numbers : bool
         Whether the forward takes Python numbers as they are.  If not they arrive as arrays.
+    sparse : bool
+        Whether the forward takes `SparseArray`s, too.  If not, the op's attribute `sparse` may be set to one that does.
+    name : str, optional
+        What its nodes are called, if not as the forward.
 
     Returns
     -------
@@ -220,8 +229,16 @@ def op(
     tensor([12.])
     """
     if forward is None:
-        return functools.partial(op, inputs=inputs, many=many, constant=constant, numbers=numbers)
-    name = forward.__name__
+        return functools.partial(
+            op,
+            inputs=inputs,
+            many=many,
+            constant=constant,
+            numbers=numbers,
+            sparse=sparse,
+            name=name,
+        )
+    own_name = forward.__name__
     signature = inspect.signature(forward)
     params = list(signature.parameters.values())
     scope: dict[str, Any] = {
@@ -237,13 +254,13 @@ def op(
         "forward": forward,
         "has_sparse": has_sparse,
         "sparse_form": sparse_form,
-        "name": name,
-        "vjp": missing(name),
+        "name": name or own_name,
+        "vjp": missing(own_name),
     }
     scope |= {f"default_{p.name}": p.default for p in params if p.default is not p.empty}
-    text = source(name, params, inputs, many, constant)
-    exec(compile(text, f"<op {name}>", "exec"), scope)
-    user = scope[name]
+    text = source(own_name, params, inputs, many, constant, sparse)
+    exec(compile(text, f"<op {own_name}>", "exec"), scope)
+    user = scope[own_name]
 
     def vjp(pullback: Callable[[Any, Any], tuple]) -> Any:
         scope["vjp"] = pullback
@@ -256,7 +273,7 @@ def op(
     user.inputs = inputs
     user.constant = constant
     user.sparse = None  # the form of it for sparse tensors
-    registry[name] = user
+    registry[own_name] = user
     return user
 
 

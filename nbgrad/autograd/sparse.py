@@ -265,6 +265,15 @@ def zeros(shape: tuple, dtype: np.dtype) -> np.ndarray:
     return total
 
 
+def need_sparse(name: str, *arrays: Any) -> None:
+    """Refuse dense operands."""
+    for array in arrays:
+        if not isinstance(array, SparseArray):
+            raise DtypeError(
+                f"{name}: expected a sparse tensor, and this one is dense; make it sparse with .to_sparse()"
+            )
+
+
 def densified(g: Any) -> Any:
     """A cotangent, or list of them, with ndarrays in place of what is sparse; None if nothing is."""
     if isinstance(g, SparseArray):

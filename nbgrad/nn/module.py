@@ -269,7 +269,9 @@ class Module:
             if set_to_none:
                 parameter.grad = None
             elif parameter.grad is not None:
-                parameter.grad = Tensor(np.zeros_like(parameter.grad.data))
+                data: Any = parameter.grad.data
+                zeros = data.only(slice(0)) if parameter.grad.is_sparse else np.zeros_like(data)
+                parameter.grad = Tensor(zeros)
 
     def to(self, *args: Any, dtype: Any = None, device: Any = None) -> "Module":
         """Convert floating-point parameters and buffers, in place; a device changes nothing."""

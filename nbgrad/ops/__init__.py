@@ -1,6 +1,10 @@
 """Operations on tensors: one file per family, forward, VJP and kernels together."""
 
-from nbgrad.ops import methods  # binds operators and methods to Tensor
+from nbgrad.ops import (
+    methods,  # binds operators and methods to Tensor
+    sparse,
+    sparse_forms,  # gives operations their sparse forms
+)
 from nbgrad.ops.activation import relu
 from nbgrad.ops.arithmetic import add, div, floor_divide, mul, remainder, sub
 from nbgrad.ops.choose import clamp, where
@@ -109,4 +113,5 @@ from nbgrad.ops.shape import (
     unsqueeze,
 )
 from nbgrad.ops.softmax import log_softmax, logsumexp, softmax
+from nbgrad.ops.sparse import sparse_coo_tensor
 from nbgrad.ops.threads import get_num_threads, set_num_threads

@@ -4,20 +4,22 @@ They are for parameters under `nb.no_grad()`, buffers and constants.  While reco
 that requires grad would change values that a backward pass needs, so it is refused.
 """
 
+import operator
 from typing import Any
 
 import numpy as np
 
 from nbgrad.autograd.buffers import writable
 from nbgrad.autograd.grad_mode import is_grad_enabled
+from nbgrad.autograd.sparse import SparseArray
 from nbgrad.autograd.tensor import Tensor
-from nbgrad.errors import GraphError, ShapeError
+from nbgrad.errors import DtypeError, GraphError, ShapeError
 from nbgrad.ops.index import plain_index
 from nbgrad.ops.random import default_generator
 
 
-def target(x: Tensor, *others: Any) -> np.ndarray:
-    """The array to write, after the checks.
+def target(x: Tensor, *others: Any) -> Any:
+    """The array to write, after the checks; what is sparse can't be written.
 
     Raises
     ------
@@ -36,22 +38,39 @@ def target(x: Tensor, *others: Any) -> np.ndarray:
                 "an in-place operation on values that require grad is not recorded yet; write x = x + y instead of "
                 "x += y, or do it inside `with nb.no_grad():`"
             )
-    return writable(x)
+    return x.data if x.is_sparse else writable(x)
 
 
 def plain(value: Any) -> Any:
     return value.data if isinstance(value, Tensor) else value
 
 
+SPARSE: dict[Any, Any] = {
+    np.add: operator.add,
+    np.subtract: operator.sub,
+    np.multiply: operator.mul,
+    np.true_divide: operator.truediv,
+}
+
+
 def apply(ufunc: Any, x: Tensor, y: Any) -> Tensor:
-    array = target(x, y)
-    try:
-        ufunc(array, plain(y), out=array, casting="same_kind")
-    except (ValueError, np.exceptions.DTypePromotionError) as error:
-        raise ShapeError(
-            f"in-place {ufunc.__name__}: output with shape {array.shape} doesn't match the broadcast shape: "
-            f"{np.shape(plain(y))} does not fit into it"
-        ) from error
+    array, value = target(x, y), plain(y)
+    if isinstance(array, SparseArray):  # its arrays are not written: the tensor gets new ones
+        x.data = SPARSE[ufunc](array, value)
+    elif isinstance(value, SparseArray):
+        if ufunc not in (np.add, np.subtract):
+            raise DtypeError(
+                f"in-place {ufunc.__name__} of a dense tensor by a sparse one is not supported; call .to_dense() on it"
+            )
+        (value if ufunc is np.add else -value).add_to(array)
+    else:
+        try:
+            ufunc(array, value, out=array, casting="same_kind")
+        except (ValueError, np.exceptions.DTypePromotionError) as error:
+            raise ShapeError(
+                f"in-place {ufunc.__name__}: output with shape {array.shape} doesn't match the broadcast shape: "
+                f"{np.shape(value)} does not fit into it"
+            ) from error
     return x
 
 
@@ -82,8 +101,7 @@ def div_(x: Tensor, other: Any) -> Tensor:
 
 def zero_(x: Tensor) -> Tensor:
     """All elements 0, in place."""
-    target(x).fill(0)
-    return x
+    return mul_(x, 0) if x.is_sparse else fill_(x, 0)
 
 
 def fill_(x: Tensor, value: Any) -> Tensor:

@@ -27,6 +27,7 @@ from nbgrad.ops import (
     rounding,
     shape,
     softmax,
+    sparse,
 )
 from nbgrad.ops.creation import full, tensor
 
@@ -214,6 +215,7 @@ SAME_NAME: dict[Any, str] = {
         "reshape flatten permute transpose t unsqueeze squeeze expand split chunk unbind clone contiguous flip"
     ),
     softmax: "softmax log_softmax logsumexp",
+    sparse: "coalesce to_dense to_sparse values indices is_coalesced sparse_dim dense_dim",
 }
 
 OTHERS: dict[str, Any] = {
@@ -233,6 +235,9 @@ OTHERS: dict[str, Any] = {
     "reshape_as": view_as,
     "clip": choose.clamp,
     "absolute": pointwise.abs,
+    "_indices": sparse.plain_indices,
+    "_values": sparse.plain_values,
+    "_nnz": sparse.n_places,
     "square": lambda x: arithmetic.mul(x, x),
     "T": property(shape.t, no_setting),
     "mT": property(matrix_transpose, no_setting),
