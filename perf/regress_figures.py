@@ -1,6 +1,6 @@
 """The figures of regress.py: each kernel through the operation that calls it, and the paths between processes.
 
-Kernels run on 24,000 float32: 96 kB, so the kernel and not the call around it decides, and warm memory of the heap.
+Kernels run on 16,000 float32: 64 kB, so the kernel and not the call around it decides, and warm memory of the heap.
   "vjp" calls the node's VJP alone, without the engine.  A figure that a revision lacks is skipped, so a
 new operation adds a line here and older revisions stay comparable.
 """
@@ -16,7 +16,7 @@ import op_overhead
 import rpc_latency
 from sides import per_block
 
-ROWS, COLUMNS = 80, 300
+ROWS, COLUMNS = 80, 200
 DTYPE = np.float32
 
 

@@ -85,7 +85,10 @@ def test_ten_percent_in_a_kernel_and_in_the_encode_path_are_named(copy, tmp_path
     slower = {name for name, verdict in verdicts.items() if verdict == "regressed"}
     assert code == 1
     assert slower >= {"relu vjp", "encode a call of tensors"}
-    assert slower <= {"relu vjp", "encode a call of tensors", "encode a call, pickled"}
+    rightly = {"encode a call, pickled"} | {
+        name for name in slower if "hop" in name or "rpc" in name
+    }
+    assert slower <= {"relu vjp", "encode a call of tensors", *rightly}  # encoding is part of them
 
 
 def test_no_false_alarm_in_five_runs_against_itself(copy, tmp_path):
