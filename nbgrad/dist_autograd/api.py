@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from nbgrad.autograd.sparse import SparseArray
 from nbgrad.autograd.tensor import Tensor
 from nbgrad.dist_autograd import ledger
 from nbgrad.dist_autograd.context import Context, Contexts, thread
@@ -37,6 +38,7 @@ def attach(agent: Any) -> None:
 
 
 codec.Tensors.kind = Tensor
+codec.Tensors.sparse = SparseArray
 rpc_api.on_start.append(attach)
 rpc_api.debug_info.append(lambda: _get_debug_info())
 

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from nbgrad.autograd.buffers import is_sole, writable
-from nbgrad.autograd.grad_buffer import add_into
+from nbgrad.autograd.buffers import is_sole
+from nbgrad.autograd.grad_buffer import accumulate
 from nbgrad.autograd.tensor import Tensor
 from nbgrad.dist_autograd import context_rows as rows
 from nbgrad.dist_autograd import ledger
@@ -94,9 +94,9 @@ class Context:
     def add(self, leaf: Tensor, g: np.ndarray, owned: set) -> None:
         total = self.gradients.get(leaf)
         if total is None:
-            self.gradients[leaf] = Tensor(g if leaf in owned or is_sole(g, 2) else np.array(g))
+            self.gradients[leaf] = Tensor(g if leaf in owned or is_sole(g, 2) else g.copy())
         else:
-            add_into(g, writable(total))
+            accumulate(total, g)
 
 
 class Contexts:

@@ -21,6 +21,7 @@ import numpy as np
 from nbgrad.autograd.grad_buffer import add_into, added
 from nbgrad.autograd.grad_mode import set_enabled
 from nbgrad.autograd.hooks import run_leaf, run_post, run_pre
+from nbgrad.autograd.sparse import densified
 from nbgrad.autograd.tensor import Tensor
 from nbgrad.dist_autograd import ledger
 from nbgrad.dist_autograd.context import thread
@@ -30,6 +31,7 @@ from nbgrad.errors import ProtocolError
 from nbgrad.rpc.message import ARRAYS, ASK, GRAD, H2, H3, H4, KIND, REPORT, SETTLE, SOURCE
 from nbgrad.shm.binding import block_of
 
+ndarray = np.ndarray
 RETAIN, ABSENT = 1, 2  # flags in h3 of a GRAD
 
 
@@ -282,13 +284,15 @@ class Part:
                 elif (target, idx) in self.owned:
                     add_into(g, part)
                 else:
-                    total[idx] = added(part, g)
-                    self.owned.add((target, idx))
+                    total[idx] = part = added(part, g)
+                    if part.__class__ is ndarray:  # a sparse sum is a new object each time
+                        self.owned.add((target, idx))
             elif target in self.owned:
                 add_into(g, total)
             else:
-                entry[1] = added(total, g)
-                self.owned.add(target)
+                entry[1] = total = added(total, g)
+                if total.__class__ is ndarray:
+                    self.owned.add(target)
         entry[0] -= 1
         if not entry[0]:
             ready.append(target)
@@ -329,7 +333,13 @@ class Part:
             if node.hooks is not None:
                 g = run_pre(node, g)
             start_ns = time.perf_counter_ns() if self.agent.trace else 0
-            cotangents = node.vjp(node.residuals, g)
+            try:
+                cotangents = node.vjp(node.residuals, g)
+            except Exception:
+                g = densified(g)
+                if g is None:
+                    raise
+                cotangents = node.vjp(node.residuals, g)  # it does not take sparse ones
             if start_ns:
                 self.trace("backward", node.name, start_ns)
             if node.hooks is not None:

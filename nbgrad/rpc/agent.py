@@ -24,7 +24,7 @@ import numpy as np
 from nbgrad.errors import MessageTooLarge, NbgradError
 from nbgrad.rpc import codec, transfer
 from nbgrad.rpc.future import Future, agents
-from nbgrad.rpc.message import ARRAYS, CHUNK, EXTRA, KIND, SOURCE
+from nbgrad.rpc.message import ARRAYS, CHUNK, EXTRA, KIND, PARTS, SOURCE
 from nbgrad.rpc.serving import Serving
 from nbgrad.shm import arena, bell, words
 from nbgrad.shm.binding import Binding, block_of, current
@@ -116,7 +116,7 @@ class Agent:
                     0
                 )  # another thread of this process is inside an in-place update; let it finish
             elif status == UNREADABLE:
-                arrays = tuple([codec.plain(a, "an array") for a in arrays])
+                arrays, kind = codec.readable(arrays, kind)
             elif status == TOO_LARGE:
                 arrays, extra, kind = self.shrink(target, kind, arrays, extra)
 
@@ -148,7 +148,7 @@ class Agent:
         return copy
 
     def post_to_self(self, row: int, message: tuple) -> None:
-        arrays = tuple([np.array(a) for a in message[ARRAYS]])
+        arrays = tuple([a.copy() for a in message[ARRAYS]])
         if row:
             words.fetch_add(row + OUTSTANDING, 1)
         work = self.handle(message[:ARRAYS] + (arrays, message[EXTRA]))
@@ -184,9 +184,13 @@ class Agent:
     def handle(self, message: tuple) -> Any:
         """Run the handler of a message: None, or work to be run without the role."""
         kind = message[KIND]
-        if kind > 255:
-            arrays, extra = self.transfers.finish(message[SOURCE], kind >> 8)
-            kind &= 255
+        if kind >= PARTS:
+            arrays, extra = message[ARRAYS], message[EXTRA]
+            if kind > 255:
+                arrays, extra = self.transfers.finish(message[SOURCE], kind >> 8)
+            if kind & PARTS:
+                arrays = codec.joined(arrays)
+            kind &= PARTS - 1
             message = (message[SOURCE], kind, *message[2:ARRAYS], arrays, extra)
         return self.handlers[kind](message)
 

@@ -12,14 +12,16 @@ from typing import Any
 import numpy as np
 
 from nbgrad.errors import RpcEncodeError
+from nbgrad.rpc.message import PARTS
 from nbgrad.shm.binding import CODES
 from nbgrad.shm.wire import MAX_ND
 
 
 class Tensors:
-    """How tensors are recognised; `dist_autograd` sets it to its tensor class from above."""
+    """How tensors, and their arrays that are sparse, are recognised; `dist_autograd` sets the classes from above."""
 
     kind: type = type("NoTensors", (), {})
+    sparse: Any = type("NoSparseArrays", (), {})  # with `parts()` and `of_parts(*parts)`
 
 
 class Box:
@@ -128,6 +130,25 @@ def discard(data: bytes | None, n_tensors: int, n_arrays: int) -> None:
         )  # objects take the counts over, and go at once
     except Exception:
         pass  # made of None they may well refuse; what was counted before that is given back
+
+
+def readable(arrays: tuple, kind: int) -> tuple[tuple, int]:
+    """Arrays as the wire takes them, and the kind of their message: a sparse one goes as its parts."""
+    if not any(isinstance(a, Tensors.sparse) for a in arrays):
+        return tuple([plain(a, "an array") for a in arrays]), kind
+    parts = [a.parts() if isinstance(a, Tensors.sparse) else (a,) for a in arrays]
+    flat = [plain(a, "an array") for group in parts for a in group]
+    return (*flat, np.array([len(group) for group in parts])), kind | PARTS
+
+
+def joined(arrays: tuple) -> tuple:
+    """The arrays of a message whose kind says PARTS, sparse ones whole again."""
+    *flat, lengths = arrays
+    rest = iter(flat)
+    groups = [[next(rest) for _ in range(n)] for n in lengths.tolist()]
+    return tuple(
+        [Tensors.sparse.of_parts(*group) if len(group) > 1 else group[0] for group in groups]
+    )
 
 
 def plain(array: np.ndarray, what: str) -> np.ndarray:

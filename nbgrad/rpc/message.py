@@ -4,10 +4,12 @@
      arrays, extra)
 
 Bits 8 and up of `kind` name a transfer: the body came before, in CHUNK messages of that number (too large for the ring).
+Bit PARTS of `kind`: an array is sparse and came as its parts; the last array says how many belong together.
 Kinds from 16 on belong to `dist_autograd`.
 """
 
 CALL, REPLY, ERROR, INTERN, CHUNK, RREF, GOODBYE = range(1, 8)
+PARTS = 128
 GRAD, ASK, SETTLE, RELEASE, FAILURE, REPORT, DROP_PASS = range(16, 23)
 
 SOURCE, KIND, H0, H1, H2, H3, H4, H5, ARRAYS, EXTRA = range(10)

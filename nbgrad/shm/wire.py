@@ -132,14 +132,11 @@ def post(block, args, n_args):
     need = 8 * (3 + N_HEADER)
     for k in range(n_arrays):
         a = peek(arrays + 24 + 8 * k)
+        if peek(a + 8) != peek(block + NDARRAY):  # what follows is only there in an ndarray
+            return to_int(UNREADABLE)
         nd = peek32(a + 24)
         code = code_of(peek(a + 56), block)
-        if (
-            peek(a + 8) != peek(block + NDARRAY)
-            or code < 0
-            or peek32(a + 64) & 1 == 0
-            or nd > MAX_ND
-        ):
+        if code < 0 or peek32(a + 64) & 1 == 0 or nd > MAX_ND:
             return to_int(UNREADABLE)
         n_bytes = n_elements(nd, peek(a + 32)) * peek(block + DTYPES + 16 * code + 8)
         need += 24 + 8 * nd
