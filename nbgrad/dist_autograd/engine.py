@@ -227,7 +227,9 @@ class Engine:
     def on_drop(self, message: tuple) -> None:
         for context in list(self.contexts.table.values()):
             context.passes.pop(message[H0], None)
-        self.give_back(self.address(message[H0]), message[H0], message[H1])
+        # The row is closed already, so the unit is the last access: the caller may open the row for another pass at
+        # once (! closing it again would end that one).
+        ledger.give_back(self.address(message[H0]), 1)
 
 
 class Record:
