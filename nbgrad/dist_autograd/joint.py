@@ -39,7 +39,7 @@ class Joint:
         recording = is_grad_enabled()
         if context is None:
             if (
-                mask and recording and not hasattr(what, "is_user_code")
+                mask and recording and not hasattr(what, "may_run_for")
             ):  # (a result that goes back was recorded nowhere, too)
                 self.warn_outside()
             return arrays, -1, 0, mask if recording else mask | NO_GRAD

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from nbgrad.autograd.function import pull_back
 from nbgrad.autograd.grad_buffer import add_into, added
 from nbgrad.autograd.grad_mode import set_enabled
 from nbgrad.autograd.hooks import run_leaf, run_post, run_pre
@@ -38,8 +39,6 @@ RETAIN, ABSENT = 1, 2  # flags in h3 of a GRAD
 class Part:
     """This worker's part of one pass; calling it handles the queued messages."""
 
-    is_user_code = False
-
     def __init__(self, engine: Any, context: Any, pass_id: int, row: int):
         self.engine, self.context, self.id, self.row = engine, context, pass_id, row
         self.agent = engine.agent
@@ -48,6 +47,7 @@ class Part:
         self.busy = False
         self.lock = threading.Lock()
         self.contacted = self.asked = False
+        self.has_user_code = False  # hooks, or backward functions written in Python
         self.retain = False
         self.table: dict = {}  # node or leaf -> [count, sum]
         self.owned: set = set()  # targets, or (target, idx), whose sum is ours to add into
@@ -91,6 +91,18 @@ class Part:
                 return None
             self.busy = True
         return self
+
+    def may_run_for(self, waited: Any) -> bool:
+        """Whether a thread may run this that waits for `waited` inside user code (PROTOCOLS.md 3).
+
+        Hooks may need what that thread would do next, unless it waits for this very pass.
+        """
+        if not self.contacted and ledger.status(self.row) == ledger.RUNNING:
+            try:
+                self.contact(())  # the caller of `submit` has this part for itself
+            except Exception as error:
+                self.engine.failed(self, error)
+        return not self.has_user_code or getattr(waited, "row", 0) == self.row
 
     def __call__(self) -> None:
         before = thread.context, set_enabled(False)
@@ -149,8 +161,12 @@ class Part:
             seen.add(start)
             if start not in table and start.n_outputs != 1:
                 table[start] = [0, [None] * start.n_outputs]
+        has_user_code = False
         while stack:
-            for edge in stack.pop().edges:
+            node = stack.pop()
+            if node.hooks is not None or node.vjp is pull_back:
+                has_user_code = True
+            for edge in node.edges:
                 if edge is None:
                     continue
                 target = edge[0]
@@ -159,6 +175,8 @@ class Part:
                     entry[0] += 1
                 elif isinstance(target, Tensor):
                     table[target] = [1, None]
+                    if target.hooks:
+                        has_user_code = True
                     continue
                 else:
                     n = target.n_outputs
@@ -166,6 +184,7 @@ class Part:
                 if target not in seen and not isinstance(target, Tensor):
                     seen.add(target)
                     stack.append(target)
+        self.has_user_code = has_user_code
 
     # ------------------------------------------------------------ messages
 

@@ -228,7 +228,7 @@ class Agent:
                     finally:
                         self.leave_role()
                     if work is not None:
-                        self.run(work, serving)
+                        self.run(work, serving, future)
                 else:
                     seen = words.load(self.epoch_word) & 0xFFFFFFFF
                     if not future.finished and not self.wait_epoch(seen, self.serving.slice()):
@@ -263,9 +263,9 @@ class Agent:
                 mask = self.everybody  # the doorbell is a hint
         return None
 
-    def run(self, work: Any, serving: bool) -> None:
-        """Run what a handler gave back, here if this thread may, else on a serving thread."""
-        if work.is_user_code and not serving:
+    def run(self, work: Any, serving: bool, waited: Any) -> None:
+        """Run what a handler gave back, here if this thread, which waits for `waited`, may; else on a serving thread."""
+        if not serving and not work.may_run_for(waited):
             self.serving.submit(work)
             return
         words.fetch_add(self.own + BUSY_WORD, 1)

@@ -34,6 +34,7 @@ from nbgrad.rpc.message import (
     REPLY,
     SOURCE,
 )
+from nbgrad.rpc.serving import UserCode
 
 NOT_STARTED, STARTED = range(2)  # h3 of an ERROR: whether the function began to run
 PICKLED = 0  # function id of a call whose pickle holds (function, args, kwargs)
@@ -201,11 +202,10 @@ class Calls:
         return found
 
 
-class Callbacks:
+class Callbacks(UserCode):
     """Callbacks of a future whose reply has come: user code, so not run by the thread that popped the reply."""
 
     __slots__ = ("callbacks", "future")
-    is_user_code = True
 
     def __init__(self, future: Future, callbacks: list):
         self.future, self.callbacks = future, callbacks
@@ -214,11 +214,10 @@ class Callbacks:
         run_callbacks(self.future, self.callbacks)
 
 
-class Request:
+class Request(UserCode):
     """A call that has arrived, to be run on a serving thread."""
 
     __slots__ = ("calls", "message")
-    is_user_code = True
 
     def __init__(self, calls: Calls, message: tuple):
         self.calls, self.message = calls, message

@@ -19,6 +19,7 @@ from nbgrad.errors import RRefError, SharedMemoryFull
 from nbgrad.rpc import codec, remote_error, state
 from nbgrad.rpc.future import Future
 from nbgrad.rpc.message import H0, H1, RREF
+from nbgrad.rpc.serving import UserCode
 from nbgrad.rpc.workers import WorkerInfo
 from nbgrad.shm import words
 from nbgrad.shm.layout import RREFS
@@ -109,10 +110,8 @@ class RRefs:
         return None
 
 
-class NeverMade:
+class NeverMade(UserCode):
     """Work: the call that should have made a value could not start; whoever waits for the value is told."""
-
-    is_user_code = True
 
     def __init__(self, value: Future):
         self.value = value

@@ -24,6 +24,16 @@ QUICK, DELAY_S, MOST = 4, 0.1, 1000
 SLICE_NS, IDLE_SLICE_NS, IDLE_AFTER_S = 5_000_000, 200_000_000, 1.0
 
 
+class UserCode:
+    """Work that runs functions of the user: a base class."""
+
+    __slots__ = ()
+
+    def may_run_for(self, waited: Any) -> bool:
+        """Never on a thread that waits inside user code (! its own wake-up may be what this needs)."""
+        return False
+
+
 class Serving:
     """The serving threads of one agent."""
 

@@ -1,0 +1,883 @@
+"""Passes across workers: gradients, unused results, retained graphs, failures, threads; compared with one process."""
+
+import threading
+import time
+
+import numpy as np
+import pytest
+
+import nbgrad as nb
+from nbgrad import dist_autograd, rpc
+from nbgrad.errors import BackwardError, FastModeError, GraphError, RpcTimeout
+from tests.groups import eventually, on_all
+
+# ---------------------------------------------------------------- what runs on other workers
+
+
+class Own:
+    """A leaf of each worker."""
+
+    w = None
+
+
+def reset(value=2.0):
+    Own.w = nb.tensor([value, value], requires_grad=True)
+
+
+def add(x, y):
+    return x + y
+
+
+def mul(x, y):
+    return x * y
+
+
+def times_own(x):
+    return x * Own.w
+
+
+def own():
+    return Own.w
+
+
+def own_alone(x):
+    """Does not depend on its argument."""
+    return Own.w * 3
+
+
+def number(x):
+    return 7
+
+
+def nothing(x):
+    return None
+
+
+def detached(x):
+    return (x * 2).detach()
+
+
+def identity(x):
+    return x
+
+
+def both(x):
+    return x * 2, x * 3
+
+
+def twice(x):
+    y = x * 2
+    return y, y
+
+
+def in_place(x):
+    with nb.no_grad():
+        x.add_(1)
+    return x * 2
+
+
+def through(x, to):
+    """Nested: this worker's leaf, then another worker's."""
+    return rpc.rpc_sync(to, times_own, (times_own(x),))
+
+
+def slow_vjp(x, seconds):
+    y = x * 2
+
+    def wait(g):
+        time.sleep(seconds)
+
+    y.register_hook(wait)
+    return y
+
+
+def own_gradient(context_id):
+    """Of this worker's leaf: a list, or None."""
+    try:
+        found = dist_autograd.get_gradients(context_id)
+    except RuntimeError:
+        return None
+    return found[Own.w].data.tolist() if Own.w in found else None
+
+
+class Here:
+    """The same functions in one process: a call is a call."""
+
+    def __init__(self):
+        self.leaves = [nb.tensor([2.0, 2.0], requires_grad=True) for _ in range(3)]
+
+    def call(self, to, function, *args):
+        Own.w = self.leaves[to]
+        if function is through:
+            x, other = args
+            return self.call(other, times_own, self.call(to, times_own, x))
+        if function is slow_vjp:
+            return args[0] * 2
+        return function(*args)
+
+    def backward(self, roots, retain=False):
+        nb.autograd.backward(roots, retain_graph=retain)
+
+    def gradient(self, leaf):
+        return None if leaf.grad is None else leaf.grad.data.tolist()
+
+    def owned(self):
+        return [self.gradient(leaf) for leaf in self.leaves]
+
+
+class Across:
+    """On the group, in one context."""
+
+    def __init__(self, context_id, mode):
+        self.context_id, self.mode = context_id, mode
+
+    def call(self, to, function, *args):
+        return rpc.rpc_sync(to, function, args)
+
+    def backward(self, roots, retain=False):
+        dist_autograd.backward(self.context_id, roots, retain, mode=self.mode)
+
+    def gradient(self, leaf):
+        found = dist_autograd.get_gradients(self.context_id)
+        assert leaf.grad is None
+        return found[leaf].data.tolist() if leaf in found else None
+
+    def owned(self):
+        return on_all(own_gradient, self.context_id)
+
+
+def leaves():
+    return nb.tensor([1.0, 2.0], requires_grad=True), nb.tensor([3.0, 5.0], requires_grad=True)
+
+
+# ---------------------------------------------------------------- the hang table (reference, 2.10)
+# Each row: program(run, x, y) -> (what `fast` says: None for gradients, else the functions that it must name).
+
+
+def used(run, x, y):
+    run.backward([run.call(1, add, x, y).sum()])
+
+
+def unused_other_worker(run, x, y):
+    run.call(2, mul, x, y)
+    run.backward([run.call(1, add, x, y).sum()])
+
+
+def unused_same_worker(run, x, y):
+    run.call(1, mul, x, y)
+    run.backward([run.call(1, add, x, y).sum()])
+
+
+def unused_only(run, x, y):
+    run.call(1, mul, x, y)
+    run.backward([(x * x).sum()])
+
+
+def returns_number(run, x, y):
+    run.call(1, number, x)
+    run.backward([run.call(1, add, x, x).sum()])
+
+
+def returns_nothing(run, x, y):
+    run.call(2, nothing, y)
+    run.backward([(x * 2).sum()])
+
+
+def returns_detached(run, x, y):
+    run.backward([(run.call(1, detached, x) * y).sum()])
+
+
+def returns_own_parameters_only(run, x, y):
+    run.backward([(run.call(1, own_alone, x) * y).sum()])
+
+
+def two_losses_other_workers(run, x, y):
+    first, second = run.call(1, add, x, y).sum(), run.call(2, times_own, x).sum()
+    run.backward([first])
+    run.backward([second])
+
+
+def two_losses_same_worker(run, x, y):
+    first, second = run.call(1, add, x, y).sum(), run.call(1, times_own, x).sum()
+    run.backward([first])
+    run.backward([second])
+
+
+def forward_backward_forward_backward(run, x, y):
+    for _ in range(2):
+        run.backward([run.call(1, mul, x, y).sum()])
+
+
+def unused_inside(run, x, y):
+    """The unused call is made by the callee."""
+    run.backward([run.call(1, call_and_ignore, x).sum()])
+
+
+def call_and_ignore(x):
+    if rpc._is_current_rpc_agent_set():
+        rpc.rpc_sync(2, mul, (x, x))
+    return x * 3
+
+
+def one_of_two_outputs(run, x, y):
+    a, _ = run.call(1, both, x)
+    run.backward([(a * y).sum()])
+
+
+def identity_round_trip(run, x, y):
+    run.backward([(run.call(1, identity, x) * y).sum()])
+
+
+def same_object_twice(run, x, y):
+    a, b = run.call(1, twice, x)
+    run.backward([(a * b).sum()])
+
+
+def in_place_on_the_copy(run, x, y):
+    run.backward([run.call(1, in_place, x).sum()])
+
+
+def longer_than_the_timeout(run, x, y):
+    run.backward([run.call(1, slow_vjp, x, 0.3).sum()])
+
+
+FINE = [
+    used,
+    one_of_two_outputs,
+    identity_round_trip,
+    same_object_twice,
+    in_place_on_the_copy,
+    longer_than_the_timeout,
+]
+UNUSED = {
+    unused_other_worker: ["the result of mul, sent from 'worker2' to 'worker0'"],
+    unused_same_worker: ["the result of mul, sent from 'worker1' to 'worker0'"],
+    unused_only: ["mul"],
+    returns_number: ["number"],
+    returns_nothing: ["nothing"],
+    returns_detached: ["detached"],
+    returns_own_parameters_only: ["own_alone"],
+    two_losses_other_workers: ["times_own"],
+    two_losses_same_worker: ["times_own"],
+    unused_inside: ["the result of mul, sent from 'worker2' to 'worker1'"],
+    forward_backward_forward_backward: ["mul"],
+}
+
+
+def run_row(program, mode):
+    """(gradients across, gradients of one process, error, seconds); runs in worker 0."""
+    on_all(reset)
+    x, y = leaves()
+    error, seconds = None, 0.0
+    with dist_autograd.context() as context_id:
+        run = Across(context_id, mode)
+        start = time.monotonic()
+        try:
+            program(run, x, y)
+        except FastModeError as found:
+            error, seconds = str(found), time.monotonic() - start
+        across = run.gradient(x), run.gradient(y), run.owned()
+    return across, error, seconds
+
+
+def run_row_here(program):
+    x, y = leaves()
+    run = Here()
+    program(run, x, y)
+    return run.gradient(x), run.gradient(y), run.owned()
+
+
+@pytest.mark.parametrize("program", [*FINE, *UNUSED])
+def test_auto_gives_the_gradients_and_absences_of_one_process(group3, program):
+    across, error, _ = group3.call(run_row, program, "auto")
+    assert error is None
+    assert across == run_row_here(program)
+
+
+@pytest.mark.parametrize("program", FINE)
+def test_fast_gives_gradients_where_all_results_are_used(group3, program):
+    across, error, _ = group3.call(run_row, program, "fast")
+    assert error is None
+    expected = run_row_here(program)
+    for found, wanted in zip([*across[:2], *across[2]], [*expected[:2], *expected[2]], strict=True):
+        assert found == wanted or (wanted is None and found in (None, [0.0, 0.0]))
+
+
+@pytest.mark.parametrize("program", UNUSED)
+def test_fast_names_the_unused_calls_at_once(group3, program):
+    _, error, seconds = group3.call(run_row, program, "fast")
+    assert error is not None
+    for name in UNUSED[program]:
+        assert name in error
+    assert seconds < 0.1 + 0.3 * (program is longer_than_the_timeout)
+    assert group3.call(run_row, used, "fast")[1] is None
+
+
+def fetch_twice_use_once(mode):
+    on_all(reset)
+    x, _ = leaves()
+    with dist_autograd.context() as context_id:
+        rref = rpc.remote(1, times_own, (x,))
+        used, _unused = rref.to_here(), rref.to_here()
+        try:
+            dist_autograd.backward(context_id, [used.sum()], mode=mode)
+        except FastModeError as error:
+            return str(error)
+        return dist_autograd.get_gradients(context_id)[x].data.tolist(), on_all(
+            own_gradient, context_id
+        )
+
+
+def test_to_here_twice_with_one_copy_unused(group2):
+    assert group2.call(fetch_twice_use_once, "auto") == ([2.0, 2.0], [None, [1.0, 2.0]])
+    assert "mode 'fast' assumes" in group2.call(fetch_twice_use_once, "fast")
+
+
+def long_backward(seconds):
+    """A backward longer than the RPC timeout has its own deadline."""
+    x, _ = leaves()
+    before = rpc.get_rpc_timeout()
+    rpc._set_rpc_timeout(seconds / 4)
+    try:
+        with dist_autograd.context() as context_id:
+            loss = rpc.rpc_sync(1, slow_vjp, (x, seconds)).sum()
+            dist_autograd.backward(context_id, [loss])
+            return dist_autograd.get_gradients(context_id)[x].data.tolist()
+    finally:
+        rpc._set_rpc_timeout(before)
+
+
+def test_a_backward_longer_than_the_rpc_timeout(group2):
+    assert group2.call(long_backward, 0.4) == [2.0, 2.0]
+
+
+def timed_out(seconds):
+    x, _ = leaves()
+    with dist_autograd.context() as context_id:
+        loss = rpc.rpc_sync(1, slow_vjp, (x, seconds)).sum()
+        start = time.monotonic()
+        try:
+            dist_autograd.backward(context_id, [loss], timeout=0.05)
+        except RpcTimeout:
+            late = time.monotonic() - start
+            again = rpc.rpc_sync(1, add, (x, x)).sum()
+            dist_autograd.backward(context_id, [again])
+            return late, dist_autograd.get_gradients(context_id)[x].data.tolist()
+    return None
+
+
+def test_a_pass_may_have_a_timeout_of_its_own(group2):
+    seconds, gradient = group2.call(timed_out, 0.3)
+    assert seconds < 0.25
+    assert gradient == [2.0, 2.0]
+
+
+# ---------------------------------------------------------------- shapes of graphs
+
+
+def chain(run, x, y):
+    h = x
+    for k in range(20):
+        h = run.call(k % 3, add, h, y)
+    run.backward([h.sum()])
+
+
+def nested(run, x, y):
+    run.backward([run.call(1, through, x, 2).sum()])
+
+
+def nested_back(run, x, y):
+    run.backward([run.call(1, through, x, 0).sum()])
+
+
+def shared_leaf(run, x, y):
+    total = run.call(1, times_own, x) + run.call(2, times_own, x) + run.call(1, mul, x, y) + x
+    run.backward([total.sum()])
+
+
+def same_tensor_twice(run, x, y):
+    run.backward([run.call(1, mul, x, x).sum()])
+
+
+def several_roots(run, x, y):
+    run.backward([run.call(1, add, x, y).sum(), run.call(2, times_own, x).sum(), (x * y).sum()])
+
+
+def root_twice(run, x, y):
+    loss = run.call(1, mul, x, y).sum()
+    run.backward([loss, loss])
+
+
+def root_below_root(run, x, y):
+    h = run.call(1, mul, x, y).sum()
+    run.backward([h, run.call(2, add, h, h).sum()])
+
+
+def remote_leaf(run, x, y):
+    run.backward([(run.call(1, own) * run.call(2, own) * x).sum()])
+
+
+def local_only(run, x, y):
+    run.backward([(x * y).sum()])
+
+
+def to_self(run, x, y):
+    run.backward([run.call(0, times_own, run.call(0, mul, x, y)).sum()])
+
+
+def retained(run, x, y):
+    loss = run.call(1, mul, run.call(2, times_own, x), y).sum()
+    for k in range(4):
+        run.backward([loss], retain=k < 3)
+
+
+def retained_with_unused(run, x, y):
+    run.call(2, mul, y, y)
+    loss = run.call(1, mul, run.call(2, times_own, x), y).sum()
+    for k in range(3):
+        run.backward([loss], retain=k < 2)
+
+
+def passes_over_growing_graph(run, x, y):
+    h = x
+    for _ in range(4):
+        h = run.call(1, mul, h, y)
+        run.backward([h.sum()], retain=True)
+
+
+SHAPES = [
+    chain,
+    nested,
+    nested_back,
+    shared_leaf,
+    same_tensor_twice,
+    several_roots,
+    root_twice,
+    root_below_root,
+    remote_leaf,
+    local_only,
+    to_self,
+    retained,
+    retained_with_unused,
+    passes_over_growing_graph,
+]
+
+
+@pytest.mark.parametrize("program", SHAPES)
+def test_gradients_equal_those_of_one_process(group3, program):
+    across, error, _ = group3.call(run_row, program, "auto")
+    assert error is None
+    assert across == run_row_here(program)
+
+
+def parameters_as_arguments():
+    layer = nb.nn.Linear(3, 2)
+    with dist_autograd.context() as context_id:
+        x = nb.ones(1, 3)
+        y = rpc.rpc_sync(1, nb.nn.functional.linear, (x, layer.weight, layer.bias))
+        dist_autograd.backward(context_id, [y.sum()])
+        found = dist_autograd.get_gradients(context_id)
+        return [found[p].data.tolist() for p in layer.parameters()]
+
+
+def test_parameters_as_arguments_are_recorded(group2):
+    assert group2.call(parameters_as_arguments) == [[[1.0] * 3] * 2, [1.0] * 2]
+
+
+def many_parameters(n):
+    """More tensors in one message than a word has bits."""
+    tensors = [nb.tensor([float(k)], requires_grad=k % 3 != 1) for k in range(n)]
+    with dist_autograd.context() as context_id:
+        loss = rpc.rpc_sync(1, weighted_sum, (tensors,))
+        back = rpc.rpc_sync(1, identity, (tensors,))
+        total = loss
+        for t in back:
+            total = total + t
+        dist_autograd.backward(context_id, [total.sum()])
+        found = dist_autograd.get_gradients(context_id)
+        return [found[t].item() if t in found else None for t in tensors]
+
+
+def weighted_sum(tensors):
+    total = tensors[0] * 0
+    for k, t in enumerate(tensors):
+        total = total + t * k
+    return total
+
+
+@pytest.mark.parametrize("n", [1, 61, 62, 63, 64, 65, 200])
+def test_any_number_of_tensors_in_a_message(group2, n):
+    assert group2.call(many_parameters, n) == [None if k % 3 == 1 else k + 1.0 for k in range(n)]
+
+
+def float64_and_large(n):
+    x = nb.tensor(np.arange(n, dtype=np.float64), requires_grad=True)
+    with dist_autograd.context() as context_id:
+        y = rpc.rpc_sync(1, mul, (x, x)) * rpc.rpc_sync(1, identity, (x,))
+        dist_autograd.backward(context_id, [y.sum()])
+        g = dist_autograd.get_gradients(context_id)[x].data
+        return g.dtype == np.float64 and bool((g == 3 * x.data**2).all())
+
+
+@pytest.mark.parametrize("n", [0, 1, 1000, 1 << 18])
+def test_sizes_from_nothing_to_the_arena(group2, n):
+    assert group2.call(float64_and_large, n)
+
+
+# ---------------------------------------------------------------- retained and freed graphs
+
+
+def freed():
+    x, y = leaves()
+    with dist_autograd.context() as context_id:
+        loss = rpc.rpc_sync(1, mul, (x, y)).sum()
+        dist_autograd.backward(context_id, [loss])
+        first = dist_autograd.get_gradients(context_id)[x].data.tolist()
+        try:
+            dist_autograd.backward(context_id, [loss])
+        except BackwardError as error:
+            again = dist_autograd.get_gradients(context_id)[x].data.tolist()
+            return first, again, str(error), type(error.__cause__), error.op, error.worker
+    return None
+
+
+def test_a_freed_graph_is_an_error_that_names_the_op(group2):
+    first, again, text, cause, op, worker = group2.call(freed)
+    assert first == again == [3.0, 5.0]
+    assert "Trying to backward through the graph a second time" in text
+    assert (cause, op, worker) == (GraphError, "mul", "worker1")
+
+
+def many_retained(n):
+    x, y = leaves()
+    with dist_autograd.context() as context_id:
+        loss = rpc.rpc_sync(1, mul, (x, y)).sum()
+        for _ in range(n):
+            dist_autograd.backward(context_id, [loss], retain_graph=True)
+        return dist_autograd.get_gradients(context_id)[x].data.tolist()
+
+
+def test_a_graph_may_be_used_very_often(group2):
+    assert group2.call(many_retained, 300) == [900.0, 1500.0]
+
+
+# ---------------------------------------------------------------- failures
+
+
+class Boom(Exception):
+    pass
+
+
+def fails_backward(x):
+    return Failing.apply(x)
+
+
+class Failing(nb.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return x * 2
+
+    @staticmethod
+    def backward(ctx, g):
+        raise Boom("in the VJP")
+
+
+def fails_at_depth(x, path):
+    """Nested calls along a path of workers; the last one fails in its VJP."""
+    if not path:
+        return fails_backward(x)
+    return rpc.rpc_sync(path[0], fails_at_depth, (x * 2, path[1:]))
+
+
+def backward_fails(path):
+    x, y = leaves()
+    with dist_autograd.context() as context_id:
+        fine = rpc.rpc_sync(1, mul, (x, y)).sum()
+        loss = fails_at_depth(x, path).sum()
+        try:
+            dist_autograd.backward(context_id, [fine, loss], retain_graph=True)
+        except BackwardError as error:
+            cause = error.__cause__
+            after = dist_autograd.get_gradients(context_id)
+            passes = on_all(n_passes)
+            dist_autograd.backward(context_id, [fine])
+            right = dist_autograd.get_gradients(context_id)[x].data.tolist()
+            trace = getattr(cause, "remote_traceback", "")
+            return (
+                type(cause),
+                str(error),
+                error.worker,
+                error.op,
+                trace,
+                after == {},
+                passes,
+                right,
+            )
+    return None
+
+
+def n_passes():
+    return dist_autograd._get_debug_info()["num_current_backward_passes"]
+
+
+@pytest.mark.parametrize("path", [(), (1,), (1, 2), (1, 2, 1, 0), (2, 0)])
+def test_a_failure_comes_from_the_original_and_leaves_nothing(group3, path):
+    worker = path[-1] if path else 0
+    cause, text, name, op, trace, nothing, passes, right = group3.call(backward_fails, path)
+    assert cause is Boom
+    assert f"Error on Node {worker}: Boom: in the VJP" in text
+    assert (name, op) == (f"worker{worker}", "Failing")
+    assert "raise Boom" in trace
+    assert nothing, "gradients of a failed pass"
+    assert passes == [0, 0, 0]
+    assert right == [3.0, 5.0], "the context can be used again"
+
+
+def fail_in_hook(x):
+    y = x * 2
+    y.register_hook(raise_boom)
+    return y
+
+
+def raise_boom(g):
+    raise Boom("in the hook")
+
+
+def hook_fails():
+    x, _ = leaves()
+    with dist_autograd.context() as context_id:
+        loss = rpc.rpc_sync(1, fail_in_hook, (x,)).sum()
+        try:
+            dist_autograd.backward(context_id, [loss])
+        except BackwardError as error:
+            return type(error.__cause__), str(error.__cause__)
+    return None
+
+
+def test_a_hook_that_fails_fails_the_pass(group2):
+    assert group2.call(hook_fails) == (Boom, "in the hook")
+
+
+def fail_often(n):
+    """Failures one after the other, and some at once on two workers."""
+    x, y = leaves()
+    for _ in range(n):
+        with dist_autograd.context() as context_id:
+            loss = rpc.rpc_sync(1, fails_backward, (x,)) + rpc.rpc_sync(2, fails_backward, (x,))
+            with pytest.raises(BackwardError):
+                dist_autograd.backward(context_id, [loss.sum()])
+    with dist_autograd.context() as context_id:
+        dist_autograd.backward(context_id, [rpc.rpc_sync(1, mul, (x, y)).sum()])
+        return dist_autograd.get_gradients(context_id)[x].data.tolist()
+
+
+def test_many_failures(group3):
+    assert group3.call(fail_often, 60) == [3.0, 5.0]
+
+
+def fail_more_often_than_there_are_rows(n):
+    x, y = leaves()
+    with dist_autograd.context() as context_id:
+        for _ in range(n):
+            loss = rpc.rpc_sync(1, fails_backward, (x,))
+            with pytest.raises(BackwardError):
+                dist_autograd.backward(context_id, [loss.sum()])
+        fine = rpc.rpc_sync(1, mul, (x, y)).sum()
+        dist_autograd.backward(context_id, [fine])
+        return dist_autograd.get_gradients(context_id)[x].data.tolist()
+
+
+def test_rows_of_failed_passes_are_used_again(group2):
+    assert group2.call(fail_more_often_than_there_are_rows, 1100, deadline=60.0) == [3.0, 5.0]
+
+
+# ---------------------------------------------------------------- at once
+
+
+def at_once(n_threads, n):
+    """Passes of several threads at once, on the same leaves, each in its own context."""
+    on_all(reset)
+    x, y = leaves()
+    wrong = []
+
+    def work(number):
+        for k in range(n):
+            with dist_autograd.context() as context_id:
+                h = rpc.rpc_sync(1 + (number + k) % 2, through, (x, 2 - (number + k) % 2))
+                dist_autograd.backward(context_id, [(h * y).sum()])
+                found = dist_autograd.get_gradients(context_id)
+                if found[x].data.tolist() != [12.0, 20.0] or found[y].data.tolist() != [4.0, 8.0]:
+                    wrong.append(found)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(n_threads)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return len(wrong)
+
+
+def test_passes_from_several_threads_at_once(group3):
+    assert group3.call(at_once, 6, 20, deadline=60.0) == 0
+
+
+def everywhere_at_once(n_threads, n):
+    futures = [rpc.rpc_async(rank, at_once_here, (n_threads, n)) for rank in (1, 2)]
+    return [at_once_here(n_threads, n), *[future.wait() for future in futures]]
+
+
+def at_once_here(n_threads, n):
+    x, y = leaves()
+    wrong = []
+
+    def work(number):
+        for k in range(n):
+            with dist_autograd.context() as context_id:
+                h = x
+                for hop in range(4):
+                    h = rpc.rpc_sync((number + k + hop) % 3, mul, (h, y))
+                dist_autograd.backward(context_id, [h.sum()])
+                found = dist_autograd.get_gradients(context_id)
+                if found[x].data.tolist() != [81.0, 625.0]:
+                    wrong.append(found[x].data.tolist())
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(n_threads)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return wrong
+
+
+def test_passes_from_all_workers_at_once(group3):
+    assert group3.call(everywhere_at_once, 5, 15, deadline=60.0) == [[], [], []]
+
+
+def in_one_context(n_threads):
+    """Passes at once in ONE context."""
+    on_all(reset)
+    x, y = leaves()
+    with dist_autograd.context() as context_id:
+        losses = [rpc.rpc_sync(1 + k % 2, mul, (x, y)).sum() for k in range(n_threads)]
+        errors = []
+
+        def work(loss):
+            try:
+                dist_autograd.backward(context_id, [loss])
+            except Exception as error:
+                errors.append(repr(error))
+
+        threads = [threading.Thread(target=work, args=(loss,)) for loss in losses]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return errors, dist_autograd.get_gradients(context_id)[x].data.tolist()
+
+
+def test_passes_at_once_in_one_context(group3):
+    for _ in range(10):
+        assert group3.call(in_one_context, 6) == ([], [18.0, 30.0])
+
+
+def from_another_worker():
+    """A pass that another worker calls, in a context that this one made."""
+    on_all(reset)
+    x, _ = leaves()
+    with dist_autograd.context() as context_id:
+        rref = rpc.remote(1, loss_of, (x,))
+        rpc.rpc_sync(1, backward_of, (rref, context_id))
+        return dist_autograd.get_gradients(context_id)[x].data.tolist(), on_all(
+            own_gradient, context_id
+        )
+
+
+def loss_of(x):
+    return (x * Own.w).sum()
+
+
+def backward_of(rref, context_id):
+    dist_autograd.backward(context_id, [rref.local_value()])
+
+
+def test_a_pass_from_another_worker(group2):
+    assert group2.call(from_another_worker) == ([2.0, 2.0], [None, [1.0, 2.0]])
+
+
+def calls_in_a_hook():
+    """A hook that calls makes no pair and does not join the pass."""
+    x, _ = leaves()
+    seen = []
+    with dist_autograd.context() as context_id:
+        y = rpc.rpc_sync(1, mul, (x, x))
+        y.register_hook(lambda g: seen.append(rpc.rpc_sync(1, add, (g, g)).data.tolist()))
+        dist_autograd.backward(context_id, [y.sum()])
+        sends = len(dist_autograd._retrieve_context(context_id)._send_functions())
+        return seen, sends, dist_autograd.get_gradients(context_id)[x].data.tolist()
+
+
+def test_calls_in_hooks_do_not_join(group2):
+    assert group2.call(calls_in_a_hook) == ([[2.0, 2.0]], 1, [2.0, 4.0])
+
+
+def remote_hook_that_calls():
+    x, _ = leaves()
+    with dist_autograd.context() as context_id:
+        y = rpc.rpc_sync(1, with_calling_hook, (x,))
+        dist_autograd.backward(context_id, [y.sum()])
+        return dist_autograd.get_gradients(context_id)[x].data.tolist()
+
+
+def with_calling_hook(x):
+    y = x * 2
+    y.register_hook(lambda g: rpc.rpc_sync(0, add, (g, g)))
+    return y
+
+
+def test_remote_hooks_may_call_back(group2):
+    assert group2.call(remote_hook_that_calls) == [4.0, 4.0]
+
+
+class Signal:
+    event = threading.Event()
+
+
+def hook_needs_a_waiting_thread():
+    """Worker 1: a request waits for a call with something in its hands that the hook of a pass needs."""
+    x, _ = leaves()
+    with dist_autograd.context() as context_id:
+        y = rpc.rpc_sync(1, with_waiting_hook, (x,))
+        busy = rpc.rpc_async(1, call_then_set)
+        time.sleep(0.02)
+        dist_autograd.backward(context_id, [y.sum()])
+        busy.wait()
+        return dist_autograd.get_gradients(context_id)[x].data.tolist()
+
+
+def with_waiting_hook(x):
+    Signal.event.clear()
+    y = x * 2
+    y.register_hook(wait_for_signal)
+    return y
+
+
+def wait_for_signal(g):
+    if not Signal.event.wait(5):
+        raise TimeoutError("nobody set the event: the hook runs on the thread that would")
+
+
+def call_then_set():
+    rpc.rpc_sync(0, time.sleep, (0.1,))
+    Signal.event.set()
+
+
+def test_a_hook_does_not_run_on_a_thread_that_it_may_need(group2):
+    assert group2.call(hook_needs_a_waiting_thread) == [2.0, 2.0]
+
+
+def leaks_nothing():
+    return eventually(lambda: n_passes() == 0)
+
+
+def test_nothing_runs_at_the_end(group3):
+    assert group3.call(leaks_nothing)
