@@ -1,0 +1,412 @@
+"""A simulated group: nbgrad's real agents, engines and wire over one simulated segment.
+
+What is real: shm/ (ring, bell, waiting, arena, wire), dist_autograd/ (ledger, engine, part), rpc/agent.py, and how deaths are
+noted (group/control.py).  What is not: processes, Python objects in messages (objects.py), serving threads and sessions.
+"""
+
+import sys
+import traceback
+from types import SimpleNamespace
+
+import numpy as np
+
+from nbgrad.dist_autograd import ledger
+from nbgrad.dist_autograd.context import Context
+from nbgrad.dist_autograd.engine import Engine
+from nbgrad.errors import BackwardError, WorkerDied
+from nbgrad.group import control
+from nbgrad.rpc import agent as rpc_agent
+from nbgrad.shm import arena, layout, ring, waiting, wire
+from tests.simulation.objects import Objects
+
+BASE = 1 << 30
+CONTEXT = 7  # the context of all passes, unless a test makes more
+
+
+class Lock:
+    """A lock of one process; trying it is a step that its other threads could notice."""
+
+    def __init__(self, machine):
+        self.machine, self.word, self.holder = machine, machine.allocate(8) >> 3, None
+
+    def acquire(self, blocking=True):
+        self.machine.point(self.word, True)
+        if blocking:
+            self.machine.wait_until(lambda: self.holder is None)
+        elif self.holder is not None:
+            self.machine.saw("taken")
+            return False
+        self.holder = self.machine.current
+        self.machine.clocks.acquire(self.holder.number, self)
+        return True
+
+    def release(self):
+        self.machine.point(self.word, True)
+        self.machine.clocks.release(self.holder.number, self)
+        self.holder = None
+
+    def locked(self):
+        self.machine.point(self.word, False)
+        return self.machine.saw(self.holder is not None)
+
+    def __enter__(self):
+        self.acquire()
+
+    def __exit__(self, *error):
+        self.release()
+
+
+class Binding:
+    """nbgrad.shm.binding.Binding over simulated memory: float64 arrays and bytes travel inline."""
+
+    def __init__(self, group, rank):
+        self.group, self.machine, self.objects = group, group.machine, group.objects
+        self.rank, place, world = rank, group.layout, group.layout.world
+        self.own, self.arena = self.worker(rank), BASE + place.arena(rank)
+        objects = group.objects
+        ring_bytes = ring.size_bytes(place.ring_capacity)
+        words = {
+            wire.NONE: objects.none,
+            wire.NDARRAY: objects.ndarray,
+            wire.CAPSULE: objects.capsule,
+            wire.NEW_ARRAY: objects.NEW_ARRAY,
+            wire.SET_BASE: objects.SET_BASE,
+            wire.SEGMENT: BASE,
+            wire.SEGMENT_END: BASE + place.size_bytes,
+            wire.OWN: self.own,
+            wire.RANK: rank,
+            wire.RING_OUT: BASE + place.ring(rank, 0),
+            wire.RING_IN: BASE + place.ring(0, rank),
+            wire.RING_BYTES: ring_bytes,
+            wire.WORKERS: self.worker(0),
+            wire.WORKER_BYTES: layout.PAGE,
+            wire.N_DTYPES: 1,
+            wire.NAME: objects.name,
+            wire.DESTRUCTOR: 0,
+            wire.DTYPES: objects.float64,
+            wire.DTYPES + 8: 8,
+        }
+        self.block = self.put(words)
+        self.block_in = self.put(words | {wire.RING_BYTES: ring_bytes * world})
+        bell = [
+            self.own,
+            rank,
+            world,
+            self.worker(0),
+            layout.PAGE,
+            BASE + place.ring(rank, 0),
+            ring_bytes,
+        ]
+        self.block_bell = self.put({8 * k: word for k, word in enumerate(bell)})
+        self.log, self.n_posts = (), 0  # messages taken, messages posted
+        self.wire, self.waiting = self.machine.of(wire), self.machine.of(waiting)
+
+    def here(self):
+        """This worker's thread is described by `Group.position`; only explorations ask."""
+        if self.machine.learning:
+            self.machine.here(*self.group.position(self.rank))
+
+    def put(self, words):
+        block = self.machine.allocate(max(words) + 8)
+        for offset, word in words.items():
+            self.machine.private[block + offset] = word
+        return block
+
+    def worker(self, rank):
+        return BASE + self.group.layout.worker(rank)
+
+    def post(self, target, row, kind, h0, h1, h2, h3, h4, h5, arrays, extra):
+        self.n_posts += 1
+        self.here()
+        objects = self.objects
+        numbers = [objects.integer(n) for n in (target, row, kind, h0, h1, h2, h3, h4, h5)]
+        made = objects.tuple(
+            [objects.from_numpy(a) if isinstance(a, np.ndarray) else a for a in arrays]
+        )
+        extra = objects.none if extra is None else objects.bytes(extra)
+        return objects.values[objects.call(self.wire.post, self.block, *numbers, made, extra)]
+
+    def take(self, mask):
+        self.here()
+        found = self.take_objects(mask)
+        if found is None:
+            return None
+        *numbers, arrays, extra = found
+        values = self.objects.values
+        header = tuple([values[n] for n in numbers])
+        arrays = tuple([self.objects.to_numpy(a) for a in arrays])
+        self.log += ((*header, *[float(a[0]) for a in arrays]),)
+        return (*header, arrays, values.get(extra))
+
+    def take_objects(self, mask):
+        """The next message; its arrays as simulated objects."""
+        objects = self.objects
+        message = objects.call(self.wire.take, self.block_in, objects.integer(mask))
+        if message == objects.none:
+            return None
+        *numbers, arrays, extra = objects.items(message)
+        return (*numbers, objects.items(arrays), extra)
+
+    def wait_bell(self, timeout_ns):
+        self.here()
+        return self.wait(self.waiting.wait_bell, self.block_bell, timeout_ns)
+
+    def wait_epoch(self, seen, timeout_ns):
+        return self.wait(self.waiting.wait_epoch, self.block_bell, seen, timeout_ns)
+
+    def wait_standby(self, timeout_ns):
+        return self.wait(self.waiting.wait_standby, self.block_bell, timeout_ns)
+
+    def wait(self, function, block, *numbers):
+        objects = self.objects
+        return objects.values[objects.call(function, block, *[objects.integer(n) for n in numbers])]
+
+    def empty(self, shape, dtype):
+        return None
+
+
+class LightBinding(Binding):
+    """Messages through the real ring and `wire.commit`, without objects and without sleeping on the bell.
+
+    A message takes a fifth of the steps, so that all schedules of a pass can be tried.
+    """
+
+    HEADER = 9  # row, kind, h0 .. h5, number of words
+    seen = 0
+
+    def __init__(self, group, rank):
+        super().__init__(group, rank)
+        self.ring, self.shm_wire = self.machine.of(ring), self.machine.of(wire)
+
+    def ring_of(self, source, target):
+        return BASE + self.group.layout.ring(source, target)
+
+    def post(self, target, row, kind, h0, h1, h2, h3, h4, h5, arrays, extra):
+        self.n_posts += 1
+        self.here()
+        words = [int(a[0]) for a in arrays]
+        where = self.ring_of(self.rank, target)
+        self.seen = self.machine.written()
+        record = self.ring.claim(where, 8 * (self.HEADER + len(words)))
+        if record == 0:
+            return wire.FULL
+        poke = self.machine.write
+        for k, word in enumerate((row, kind, h0, h1, h2, h3, h4, h5, len(words), *words)):
+            poke(record + 8 * k, word)
+        self.shm_wire.commit(row, where, record, self.worker(target), 1 << self.rank)
+        return wire.SENT
+
+    def take(self, mask):
+        self.here()
+        self.seen = self.machine.written()
+        for source in range(self.group.layout.world):
+            if source == self.rank:
+                continue
+            where = self.ring_of(source, self.rank)
+            record = self.ring.front(where)
+            if record:
+                header = [self.machine.read(record + 8 * k) for k in range(self.HEADER)]
+                at = record + 8 * self.HEADER
+                words = [self.machine.read(at + 8 * k) for k in range(header[-1])]
+                self.ring.release(where, record)
+                self.log += ((source, *header, *words),)
+                return (source, *header[1:-1], tuple(np.array([w], np.float64) for w in words), b"")
+        return None
+
+    def wait_bell(self, timeout_ns):
+        self.here()
+        self.machine.wait_written(self.seen)
+        return 1
+
+
+class Session:
+    """What an agent asks of its group."""
+
+    def __init__(self, group, rank):
+        self.group, self.rank, self.world, self.layout = (
+            group,
+            rank,
+            group.layout.world,
+            group.layout,
+        )
+        self.names = [f"worker{k}" for k in range(self.world)]
+        self.segment = SimpleNamespace(address=BASE, size_bytes=group.layout.size_bytes)
+
+    def check(self):
+        dead = self.group.words.load(BASE + layout.FAILED) - 1
+        if dead >= 0:
+            raise WorkerDied(f"worker {dead}")
+
+
+class Serving:
+    """No serving threads: the one thread of a worker runs everything."""
+
+    def __init__(self, agent):
+        pass
+
+    def slice(self):
+        return 5_000_000
+
+    def entered_wait(self):
+        pass
+
+    left_wait = check_deadlines = wake = entered_wait
+
+    def submit(self, work):
+        work()
+
+
+class Planted(Exception):
+    """What a node raises on purpose."""
+
+
+def raise_failure(records, context_id, names):
+    raise BackwardError(f"{len(records)} failed")
+
+
+CONSTANTS = {
+    "Serving": Serving,
+    "agents": [],
+    "PAUSES": 1,
+    "YIELDS": 1,
+    "thread": SimpleNamespace(context=None),  # the context that a real thread is in
+    "set_enabled": lambda enabled: True,
+    "raise_failure": raise_failure,
+}
+# For programs whose messages go by LightBinding: nobody looks at a doorbell, so nobody rings it.
+LIGHT = CONSTANTS | {"knock": lambda worker, bit: 0}
+
+
+class Group:
+    """`world` workers of a machine, each with its part of one context."""
+
+    def __init__(self, machine, world, ring_capacity=256, light=False):
+        self.machine, self.light = machine, light
+        self.layout = layout.Layout(world, ring_capacity, 1 << 20)
+        machine.group = (
+            self  # functions are built once, so their constants look up the group of this run
+        )
+        machine.constants["pack_failure"] = lambda *args: machine.group.pack_failure(*args)
+        machine.constants["Binding"] = lambda segment, layout, rank: machine.group.binding(rank)
+        machine.constants["threading"] = SimpleNamespace(Lock=lambda: Lock(machine))
+        self.objects = Objects(machine)
+        self.words, self.ledger = machine.of(rpc_agent.words), machine.of(ledger)
+        self.name_regions()
+        control_ = machine.source
+        self.note_death = control_.replaced(control.note_death)
+        for source in range(world):
+            for target in range(world):
+                machine.of(ring).init(BASE + self.layout.ring(source, target), ring_capacity)
+            machine.of(arena).init(BASE + self.layout.arena(source), self.layout.arena_bytes)
+        self.agents = [self.agent(rank) for rank in range(world)]
+        machine.on_timeout = self.must_not_sleep
+        self.passes = {}  # address of a row -> what to check when it becomes DONE
+
+    def binding(self, rank):
+        return (LightBinding if self.light else Binding)(self, rank)
+
+    def position(self, rank):
+        """What a worker that waits for messages depends on: Note [Simulated memory] M2.
+
+        Where its code stands, what it has popped, and what of that its parts have handled.
+        """
+        agent, stack = self.agents[rank], []
+        frame = sys._getframe(2)
+        while frame is not None:
+            stack.append(frame.f_lasti)
+            if frame.f_code.co_name == "pop_until":
+                stack += [v for v in frame.f_locals.values() if type(v) in (int, bool)]
+            frame = frame.f_back
+        parts = [
+            (
+                key,
+                part.contacted,
+                part.asked,
+                part.busy,
+                len(part.queue),
+                len(part.served),
+                len(part.leaves),
+            )
+            + tuple(entry[0] for entry in part.table.values())
+            for key, part in agent.contexts.table[CONTEXT].passes.items()
+        ]
+        engine = agent.engine
+        rows = tuple(engine.free), tuple(engine.failed_rows), engine.n_rows
+        return (
+            rank,
+            tuple(stack),
+            agent.binding.log,
+            agent.binding.n_posts,
+            len(agent.backlog),
+            tuple(parts),
+            rows,
+        )
+
+    def pack_failure(self, error, node, agent):
+        """A record of a few bytes (real ones do not fit into the rings here); an error that no test planted is one."""
+        if not isinstance(error, Planted | WorkerDied):
+            self.machine.broken = "".join(traceback.format_exception(error))
+        return b"planted"
+
+    def name_regions(self):
+        place, world, name = self.layout, self.layout.world, self.machine.name_region
+        for rank in range(world):
+            worker = BASE + place.worker(rank)
+            for offset, n_bytes, what in (
+                (layout.BELL, 8, "bell"),
+                (layout.STANDBY, 8, "standby"),
+                (layout.FRONT, 8, "front"),
+                (layout.BUSY, 8, "busy"),
+                (layout.EPOCH, 8, "epoch"),
+                (layout.POISON, 8, "poison"),
+            ):
+                name(worker + offset, n_bytes, f"{what} of {rank}")
+            name(worker, layout.PAGE, f"block of {rank}")
+            name(BASE + place.arena(rank), place.arena_bytes, f"arena of {rank}")
+            for row in range(4):
+                where = BASE + place.pass_row(rank, row)
+                fields = ("state", "outstanding", "unserved", "touched", "phase", "id", "mode")
+                for k, what in enumerate(fields):
+                    name(where + 8 * k, 8, f"{what} of row {rank}.{row}")
+            for target in range(world):
+                where = BASE + place.ring(rank, target)
+                name(where, 8, f"tail of {rank}->{target}")
+                name(where + ring.HEAD, 8, f"head of {rank}->{target}")
+                name(where, ring.size_bytes(place.ring_capacity), f"ring {rank}->{target}")
+        name(BASE, layout.PAGE, "header")
+
+    def agent(self, rank):
+        """The real agent, with simulated surroundings."""
+        made = self.machine.source.replaced(rpc_agent.Agent)(Session(self, rank))
+        contexts = {CONTEXT: Context(CONTEXT, 0)}
+        made.contexts = SimpleNamespace(table=contexts, get=contexts.get)
+        made.engine = self.machine.source.replaced(Engine)(made, made.contexts)
+        return made
+
+    def is_unread(self, source, target):
+        where = BASE + self.layout.ring(source, target) >> 3
+        return self.machine.get(where) != self.machine.get(where + ring.HEAD // 8)
+
+    def unread(self, target):
+        """Who has sent something to the worker that it has not popped."""
+        return [source for source in range(self.layout.world) if self.is_unread(source, target)]
+
+    def must_not_sleep(self, thread):
+        """A slice ends by time: no message may have waited for that."""
+        for rank in range(self.layout.world):
+            bell = BASE + self.layout.worker(rank) + layout.BELL
+            if thread.asleep == bell:
+                assert not self.unread(rank), (
+                    f"{thread.name} sleeps although {self.unread(rank)} have sent it something"
+                )
+
+    def spawn_supervisor(self):
+        """Notes the death of a worker, as the supervisor of a real group does."""
+        machine = self.machine
+
+        def watch():
+            machine.wait_until(lambda: bool(machine.dead))
+            rank = int(next(iter(machine.dead)).removeprefix("worker"))
+            self.note_death(BASE, self.layout, rank, 266)
+
+        machine.spawn("supervisor", watch, daemon=True)
