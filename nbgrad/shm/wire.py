@@ -44,7 +44,7 @@ from nbgrad.shm.arena import (
     hold,
     release,
 )
-from nbgrad.shm.atomics import fetch_add
+from nbgrad.shm.atomics import fetch_add, load_relaxed
 from nbgrad.shm.bell import knock, take_bits
 from nbgrad.shm.layout import SENT_COPIED, SENT_MESSAGES, SENT_ZERO_COPY, TAKEN
 from nbgrad.shm.ring import claim, front, publish
@@ -144,7 +144,8 @@ def post(block, args, n_args):
         if n_bytes >= MAX_INLINE:
             found = base_block(a, block)
         if found != 0:
-            if peek(found + HOLDERS) & WRITING != 0:
+            # Atomic, since holders elsewhere come and go; relaxed, since WRITING is set and cleared under the GIL.
+            if load_relaxed(found + HOLDERS) & WRITING != 0:
                 return to_int(BUSY)
             need += 24
         else:
