@@ -52,7 +52,7 @@ def begin(program, machine):
 
 def end(machine, check):
     """The final check, in a run where no thread can move."""
-    stuck = [t for t in machine.waiting()]
+    stuck = machine.waiting()
     if stuck:
         where = [
             f"{t.name} on {machine.name(t.asleep)}" if t.asleep else f"{t.name} for a write"
