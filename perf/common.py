@@ -58,8 +58,9 @@ class Figure:
         Rounds of a full run, and of `--quick`.
     warm : int
         Items at the start of each block that are not timed.
-    renew : bool
-        Set up again before each block: Note [Where memory lies] in sides.py.
+    renew : int
+        Set up again so many times in each block, `count` items each; 0: once for the whole run.  Note [Where memory
+        lies] in sides.py.
     note : str
         A line above the row, or nothing.
     """
@@ -71,7 +72,7 @@ class Figure:
     rounds: int = 300
     quick: int = 40
     warm: int = 1
-    renew: bool = False
+    renew: int = 0
     note: str = ""
 
 

@@ -115,7 +115,7 @@ def mixed(lib):
 
 
 def figure(name, setup):
-    return common.Figure(name, setup, count=100, rounds=200, quick=80, warm=5, renew=True)
+    return common.Figure(name, setup, count=30, rounds=200, quick=80, warm=5, renew=5)
 
 
 FIGURES = [

@@ -24,7 +24,7 @@ from revisions import built
 from sides import Absent, serve
 from verdict import CANT_TELL, IMPROVED, REGRESSED, confirm, judge
 
-BLOCK_NS = 200_000  # of short calls
+BLOCK_NS = 300_000  # of short calls
 FAMILIES = {"kernels": (KERNELS, False), "group": (GROUP, True)}
 
 
@@ -91,7 +91,7 @@ class Session:
         if figure.name not in self.counts:
             measured = [side.block(number, figure.count) for _ in range(3)][-1]
             item_ns = sum(min(samples) for samples in measured.values())
-            self.counts[figure.name] = max(figure.count, round(BLOCK_NS / item_ns))
+            self.counts[figure.name] = max(figure.count, round(BLOCK_NS / item_ns / figure.renew))
         return self.counts[figure.name]
 
 

@@ -1,7 +1,7 @@
 """The figures of regress.py: each kernel through the operation that calls it, and the paths between processes.
 
-Kernels run on 16,000 float32: 64 kB, so the kernel and not the call around it decides, and warm memory of the heap.
-  "vjp" calls the node's VJP alone, without the engine.  A figure that a revision lacks is skipped, so a
+Kernels run on 16,000 float32 (64 kB), so the kernel and not the call around it decides, and warm memory of the heap is
+used.  "vjp" calls the VJP of the node alone, without the engine.  A figure that a revision lacks is skipped, so a
 new operation adds a line here and older revisions stay comparable.
 """
 
@@ -54,7 +54,7 @@ def vjp(make):
         y = operation(*inputs)
         node = y.grad_fn
         pull, residuals = node.vjp, node.residuals
-        g = np.ones(y.shape, DTYPE)
+        g = values(*y.shape, seed=3)
         return lambda count: per_block(count, lambda: pull(residuals, g))
 
     return setup
@@ -63,8 +63,8 @@ def vjp(make):
 def pair(name, make):
     """Forward and VJP of one operation."""
     return [
-        common.Figure(name, forward(make), count=1, rounds=200, quick=80, warm=2, renew=True),
-        common.Figure(f"{name} vjp", vjp(make), count=1, rounds=200, quick=80, warm=2, renew=True),
+        common.Figure(name, forward(make), count=1, rounds=200, quick=80, warm=2, renew=5),
+        common.Figure(f"{name} vjp", vjp(make), count=1, rounds=200, quick=80, warm=2, renew=5),
     ]
 
 
@@ -160,7 +160,7 @@ def optimizer(name, **options):
         return lambda count: per_block(count, step)
 
     title = " ".join([f"{name} step", *options])
-    return [common.Figure(title, setup, count=1, rounds=200, quick=80, warm=2, renew=True)]
+    return [common.Figure(title, setup, count=1, rounds=200, quick=80, warm=2, renew=5)]
 
 
 def two(lib):

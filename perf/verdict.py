@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-MIN_EFFECT = 0.03  # of the time; differences below are nobody's regression on a shared machine
+MIN_EFFECT = 0.025  # of the time; differences below are nobody's regression on a shared machine
 REGRESSED, IMPROVED, CANT_TELL = "regressed", "improved", "can't tell"
 DRAWS = 1000
 
