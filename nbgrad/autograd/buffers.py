@@ -131,8 +131,9 @@ def is_sole(array: Any, n_names: int) -> bool:
     # + 2: our parameter and getrefcount's.
     if sys.getrefcount(array) > n_names + 2:
         return False
-    if array.__class__ is not np.ndarray:  # sparse: a user can write its values
-        return array.is_sole()
+    if array.__class__ is not np.ndarray:  # a sparse one knows; a NumPy number is no array yet
+        ask = getattr(array, "is_sole", None)
+        return ask is not None and ask()
     if not array.flags.writeable:
         return False
     base = array.base

@@ -18,7 +18,7 @@ from nbgrad.autograd.buffers import empty, is_sole
 from nbgrad.autograd.grad_buffer import accumulate, add_into, added
 from nbgrad.autograd.hooks import run_leaf, run_post, run_pre
 from nbgrad.autograd.node import Node
-from nbgrad.autograd.sparse import densified
+from nbgrad.autograd.sparse import copied, densified
 from nbgrad.autograd.tensor import Tensor
 from nbgrad.errors import GraphError, ShapeError
 
@@ -183,7 +183,7 @@ def run(roots: list[Tensor], seeds: list[np.ndarray], retain_graph: bool) -> Non
         leaf, g = sums.popitem()
         if leaf.hooks:
             g = run_leaf(leaf, g)
-        store(leaf, g if leaf in owned or is_sole(g, 1) else g.copy())
+        store(leaf, g if leaf in owned or is_sole(g, 1) else copied(g))
 
 
 def add(sums: dict, owned: set, target: Any, idx: int, cotangent: np.ndarray) -> None:

@@ -283,6 +283,11 @@ def densified(g: Any) -> Any:
     return None
 
 
+def copied(g: Any) -> Any:
+    """An array of the same values whose memory nobody else sees."""
+    return g.copy() if isinstance(g, SparseArray) else np.array(g)  # (of a NumPy number, too)
+
+
 def add_rows(values: np.ndarray, rows: np.ndarray, total: np.ndarray, columns: int) -> None:
     """total[rows[i]] += values[i] for each i, in order; `total` is contiguous, and its rows have `columns` elements.
 

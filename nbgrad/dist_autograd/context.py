@@ -17,6 +17,7 @@ import numpy as np
 
 from nbgrad.autograd.buffers import is_sole
 from nbgrad.autograd.grad_buffer import accumulate
+from nbgrad.autograd.sparse import copied
 from nbgrad.autograd.tensor import Tensor
 from nbgrad.dist_autograd import context_rows as rows
 from nbgrad.dist_autograd import ledger
@@ -94,7 +95,7 @@ class Context:
     def add(self, leaf: Tensor, g: np.ndarray, owned: set) -> None:
         total = self.gradients.get(leaf)
         if total is None:
-            self.gradients[leaf] = Tensor(g if leaf in owned or is_sole(g, 2) else g.copy())
+            self.gradients[leaf] = Tensor(g if leaf in owned or is_sole(g, 2) else copied(g))
         else:
             accumulate(total, g)
 

@@ -51,7 +51,7 @@ def choose_vjp(wins: Any, residuals: Any, g: np.ndarray) -> tuple:
     zero = np.zeros((), g.dtype)
     x_bar = y_bar = None
     if x_form is not None:
-        x_bar = unbroadcast(np.where(wins(x, y), g, zero) + half, x_form)
+        x_bar = unbroadcast(np.asarray(np.where(wins(x, y), g, zero) + half), x_form)
     if y_form is not None:
-        y_bar = unbroadcast(np.where(wins(y, x), g, zero) + half, y_form)
+        y_bar = unbroadcast(np.asarray(np.where(wins(y, x), g, zero) + half), y_form)
     return x_bar, y_bar

@@ -243,6 +243,21 @@ def test_hooks_and_functions_see_sparse_tensors():
     assert y.grad.data.to_dense().tolist() == [[0, 0], [4, 4], [0, 0], [2, 2]]
 
 
+def test_a_number_as_cotangent_becomes_an_array():
+    @op
+    def careless(x):
+        return x + np.zeros(()), None
+
+    @careless.vjp
+    def careless(residuals, g):
+        return (g * 2,)  # NumPy makes a number of a product of arrays without dimensions
+
+    x = nb.tensor(1.0, requires_grad=True)
+    careless(x).backward()
+    assert type(x.grad.data) is np.ndarray
+    assert not x.grad.is_sparse
+
+
 def test_the_gradient_is_nobody_elses_memory():
     x = leaf()
     g = nb.ones(3, 2, dtype=nb.float64)
