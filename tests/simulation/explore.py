@@ -14,6 +14,7 @@ for ever; it tells the schedule and its last steps.  Both return a `Report`.
 import random
 import time
 from dataclasses import dataclass
+from functools import partial
 
 from tests.simulation.machine import Failure, Machine
 
@@ -134,7 +135,7 @@ def all_from_start(program, machine, report, max_states, slices):
         except AssertionError as error:
             how = schedule_text(schedule)
             raise failure(
-                machine, error, how, lambda: finish(program, machine, schedule)
+                machine, error, how, partial(finish, program, machine, schedule)
             ) from error
         report.steps += machine.steps
         if machine.learned:
@@ -199,7 +200,7 @@ def hammer(program, seeds, machine=None, kill=lambda seed: False, slices=False, 
             random_run(program, machine, seed, length, kill(seed), slices)
         except AssertionError as error:
             how = f"seed {seed}, {length} steps expected"
-            again = lambda: random_run(program, machine, seed, length, kill(seed), slices)  # noqa: E731, B023
+            again = partial(random_run, program, machine, seed, length, kill(seed), slices)
             raise failure(machine, error, how, again) from error
         report.schedules += 1
         report.steps += machine.steps

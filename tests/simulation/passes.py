@@ -1,8 +1,11 @@
 """Backward passes over a simulated group: who calls, who serves, what must hold when a row says DONE, and after a kill."""
 
+from functools import partial
+
 from nbgrad.dist_autograd import ledger
 from nbgrad.errors import BackwardError, WorkerDied
-from nbgrad.rpc.message import GOODBYE, SOURCE
+from nbgrad.rpc.message import GOODBYE, KIND, SOURCE
+from nbgrad.shm import wire
 from tests.simulation.group import BASE, CONTEXT, Group
 
 HELLO = 99  # kind of the message that survivors of a death exchange
@@ -161,19 +164,19 @@ class Passes:
         def listen():
             message = agent.take(agent.everybody)
             while message is not None:
-                if message[1] == HELLO:
+                if message[KIND] == HELLO:
                     heard.add(message[SOURCE])
                 message = agent.take(agent.everybody)
 
         for peer in sorted(peers):
-            seen = machine.written()
-            while agent.native_post(peer, 0, HELLO, 0, 0, 0, 0, 0, 0, (), None) != 1:
+            while agent.native_post(peer, 0, HELLO, 0, 0, 0, 0, 0, 0, (), None) != wire.SENT:
                 listen()
-                machine.wait_written(seen)
-                seen = machine.written()
-        seen = machine.written()
+                machine.wait_until(partial(self.may_try, rank, peer))
         listen()
         while heard != peers:
-            machine.wait_written(seen)
-            seen = machine.written()
+            machine.wait_until(lambda: self.group.unread(rank))
             listen()
+
+    def may_try(self, rank, peer):
+        """Something to pop, or all of the ring to `peer` is free."""
+        return self.group.unread(rank) or not self.group.is_unread(rank, peer)

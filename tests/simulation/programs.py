@@ -6,7 +6,17 @@ from tests.simulation.passes import Passes
 
 ROOMY = 1024  # bytes of a ring that never gets full here
 SMALL = 256  # two messages
-__all__ = ["CONSTANTS", "LIGHT", "ROOMY", "SMALL", "chain", "failing", "fan", "random_passes"]
+__all__ = [
+    "CONSTANTS",
+    "LIGHT",
+    "ROOMY",
+    "SMALL",
+    "chain",
+    "failing",
+    "fan",
+    "random_passes",
+    "star",
+]
 
 
 def passes(world, build, ring_capacity, light=False, supervisor=False):
@@ -52,6 +62,21 @@ def fan(world, n_results, ring_capacity=ROOMY, **options):
         p.plans[0] = [([root], graph.expected([node]))]
 
     return passes(world, build, ring_capacity, **options)
+
+
+def star(n_calls, ring_capacity=ROOMY, **options):
+    """The loss uses `n_calls` calls of worker 1: that many gradients go there, and that many come back."""
+
+    def build(p):
+        graph, edges = Graph(p.contexts), []
+        p.graph = graph
+        for _ in range(n_calls):
+            [there] = graph.send(0, 1, [graph.leaf(0)])
+            edges += graph.send(1, 0, [graph.op([there], [2])])
+        root, node = loss(graph, edges)
+        p.plans[0] = [([root], graph.expected([node]))]
+
+    return passes(2, build, ring_capacity, **options)
 
 
 def failing(world, order, n_results=1, ring_capacity=ROOMY, **options):

@@ -4,10 +4,11 @@
     source.module(ring).push(...)
     source.replaced(Agent)
 
-A `Patch` plants a bug: a piece of the text of a function or method is replaced, and it is an error if it is not there
-exactly once.
+A `Patch` plants a bug: a piece of the text of a function or method is replaced (in the form of `ast.unparse`: no comments,
+one statement a line), and it is an error if it is not there exactly once.
 """
 
+import ast
 import inspect
 import textwrap
 import types
@@ -56,10 +57,15 @@ def is_compiled(thing):
 
 @cache
 def text_of(function):
-    """Source text from `def` on, dedented."""
-    lines = textwrap.dedent(inspect.getsource(function)).splitlines()
-    first = next(k for k, line in enumerate(lines) if line.startswith("def "))
-    return "\n".join(lines[first:]) + "\n"
+    """The function in the form of `ast.unparse`, without decorators, annotations, comments and docstring."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
+    tree.decorator_list, tree.returns = [], None
+    for argument in ast.walk(tree.args):
+        if isinstance(argument, ast.arg):
+            argument.annotation = None
+    if ast.get_docstring(tree) is not None:
+        del tree.body[0]
+    return ast.unparse(tree) + "\n"
 
 
 def names_of(code):

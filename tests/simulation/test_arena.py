@@ -67,8 +67,10 @@ def copy_on_write(n_sharers, n_writes=1):
                 seen = machine.written()
             value = machine.read(block + LO), machine.read(block + HI)
             assert value[0] == value[1], f"a torn snapshot: {value}"
-            assert value == (machine.read(block + LO), machine.read(block + HI)), "a snapshot changed"
-            assert real.release(block) > 0
+            assert value == (machine.read(block + LO), machine.read(block + HI)), (
+                "a snapshot changed"
+            )
+            assert real.release(block) > 0, "the owner's holder is gone"
 
         machine.spawn("owner", owner)
         for k in range(n_sharers):
@@ -164,7 +166,10 @@ def recycling(n_blocks, n_givers, n_again):
             used = {block - ARENA for block in blocks} | {block - ARENA for block in live}
             assert set(found) == used - {block - ARENA for block in live}, "a block is lost"
             for k, block in enumerate(live):
-                assert (machine.get((block + LO) >> 3), machine.get((block + HI) >> 3)) == (2, k + 1)
+                assert (machine.get((block + LO) >> 3), machine.get((block + HI) >> 3)) == (
+                    2,
+                    k + 1,
+                )
 
         return check
 
@@ -189,7 +194,10 @@ LOST = {
         NAMES,
     ),
     "push without comparing": Patch(
-        arena.push_return, "found = cas(arena, head, offset)", "store(arena, offset)\n        found = head", NAMES
+        arena.push_return,
+        "found = cas(arena, head, offset)",
+        "store(arena, offset)\n        found = head",
+        NAMES,
     ),
     "next word written too late": Patch(
         arena.push_return,
@@ -197,7 +205,10 @@ LOST = {
         "        found = cas(arena, head, offset)\n        poke(block, head)\n",
     ),
     "list read, then cleared": Patch(
-        arena.sort_returns, "offset = exchange(arena, 0)", "offset = load(arena)\n    store(arena, 0)", NAMES
+        arena.sort_returns,
+        "offset = exchange(arena, 0)",
+        "offset = load(arena)\n    store(arena, 0)",
+        NAMES,
     ),
 }
 
@@ -205,7 +216,10 @@ LOST = {
 @pytest.mark.parametrize("bug", LOST)
 def test_planted_losses_are_found(bug):
     with pytest.raises(Failure) as found:
-        explore(recycling(2, 1, 2) if bug != "two may be the last" else recycling(1, 2, 1), patches=[LOST[bug]])
+        explore(
+            recycling(2, 1, 2) if bug != "two may be the last" else recycling(1, 2, 1),
+            patches=[LOST[bug]],
+        )
     print(f"{bug}: {found.value}")
 
 
@@ -232,7 +246,9 @@ def sending(n_receivers, n_words=2, writes=True):
 
         def owner():
             binding = group.agents[0].binding
-            array = objects.array((n_words,), data, base=objects.new_capsule(block, objects.name, 0))
+            array = objects.array(
+                (n_words,), data, base=objects.new_capsule(block, objects.name, 0)
+            )
             for rank in range(1, 1 + n_receivers):
                 assert binding.post(rank, 0, 5, 0, 0, 0, 0, 0, 0, (array,), None) == wire.SENT
             if writes and real.begin_write(block):
@@ -279,7 +295,7 @@ def test_a_value_sent_to_two_is_what_it_was():
 
 SENT = {
     "holder after the message": [
-        Patch(wire.post, "            hold(\n                found\n            )", "            (found)"),
+        Patch(wire.post, "            hold(found)\n", ""),
         Patch(
             wire.post,
             "    return to_int(SENT)\n",
@@ -288,7 +304,11 @@ SENT = {
     ],
     "checks, then writes": TORN["checks, then writes"],
     "writes although others hold it": [
-        Patch(arena.begin_write, "cas(block + HOLDERS, 1, 1 | WRITING) == 1", "cas(block + HOLDERS, 2, 2 | WRITING) == 2")
+        Patch(
+            arena.begin_write,
+            "cas(block + HOLDERS, 1, 1 | WRITING) == 1",
+            "cas(block + HOLDERS, 2, 2 | WRITING) == 2",
+        )
     ],
 }
 

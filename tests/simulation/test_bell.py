@@ -138,19 +138,18 @@ def test_nobody_sleeps_through_a_change_of_the_epoch():
 
 
 NAMES = {
-    "load32": atomics.load32,
-    "load": atomics.load,
-    "store32": atomics.store32,
     "BELL": BELL,
     "SENDERS": SENDERS,
     "SLEEP": SLEEP,
+    "load32": atomics.load32,
+    "store32": atomics.store32,
 }
 LOST = {
     "bits cleared after popping": [
         Patch(
             wire.take,
-            "        taken = take_bits(own)\n    record",
-            "        taken = load32(own + BELL) & SENDERS\n    record",
+            "taken = take_bits(own)\n    record",
+            "taken = load32(own + BELL) & SENDERS\n    record",
             NAMES,
         ),
         Patch(
