@@ -1,5 +1,8 @@
 """What a kernel's machine code depends on, and how names are resolved."""
 
+import importlib.util
+import sys
+
 import pytest
 
 from nbgrad.jit import compile, kernel
@@ -46,3 +49,45 @@ def test_replaced_names_lead_back_to_their_kernel(name):
     lazy = compile.original(globals()[name])
     lazy.ready()
     assert compile.original(globals()[name]) is lazy
+
+
+HELPER = """
+from nbgrad.jit import kernel
+
+@kernel("n=n")
+def helper(a):
+    return a + {}
+"""
+CALLER = """
+from nbgrad.jit import kernel
+from {} import helper
+
+@kernel("n=n")
+def caller(a):
+    return helper(a)
+"""
+
+
+def import_file(name, path):
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_an_edit_of_a_called_kernels_file_changes_the_callers_object(tmp_path):
+    """(!) Numba's own cache returned the old code here."""
+    names = []
+    for edition, value in enumerate((1, 1, 100)):
+        helper, caller = f"edited_helper_{edition}", f"edited_caller_{edition}"
+        folder = tmp_path / str(edition)
+        folder.mkdir()
+        (folder / "helper.py").write_text(HELPER.format(value))
+        (folder / "caller.py").write_text(CALLER.format("edited_helper"))
+        sys.modules["edited_helper"] = import_file(helper, folder / "helper.py")
+        module = import_file(caller, folder / "caller.py")
+        names.append(code_digest(module.caller.__wrapped__))
+        assert module.caller(1) == 1 + value
+        del sys.modules["edited_helper"]
+    assert names[0] == names[1] != names[2]

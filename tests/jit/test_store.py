@@ -2,10 +2,12 @@
 
 import os
 import threading
+from multiprocessing.connection import wait
 
 import pytest
 
 from nbgrad.jit import store
+from tests.conftest import processes
 
 
 @pytest.fixture
@@ -78,3 +80,52 @@ def test_the_digest_of_a_source_is_that_of_its_text(tmp_path):
     other.write_text("b")
     assert store.source_digest(str(one)) == store.source_digest(str(two))
     assert store.source_digest(str(one)) != store.source_digest(str(other))
+
+
+def make_slowly(folder, pipe):
+    os.environ["XDG_CACHE_HOME"] = folder
+    store.folder.cache_clear()
+
+    def make():
+        pipe.send("making")
+        pipe.recv()
+        return b"code"
+
+    pipe.send(store.load_or_make("thing", make))
+
+
+def test_two_processes_make_it_once(tmp_path, nothing_left):
+    """The second waits for the lock of the first, and then finds what it has made."""
+    started = []
+    for _ in range(2):
+        ours, theirs = processes.Pipe()
+        process = processes.Process(target=make_slowly, args=(str(tmp_path), theirs))
+        process.start()
+        theirs.close()
+        started.append((process, ours))
+    pipes = [ours for _, ours in started]
+    maker = wait(pipes, timeout=60)[0]
+    assert maker.recv() == "making"
+    maker.send("go on")
+    assert [pipe.recv() for pipe in pipes] == [b"code", b"code"]
+    for process, ours in started:
+        process.join()
+        process.close()
+        ours.close()
+
+
+def test_a_killed_maker_leaves_the_lock_to_the_next(tmp_path, nothing_left):
+    for kills in (True, False):
+        ours, theirs = processes.Pipe()
+        process = processes.Process(target=make_slowly, args=(str(tmp_path), theirs))
+        process.start()
+        theirs.close()
+        assert ours.recv() == "making"  # again: nothing was kept of the killed one
+        if kills:
+            process.kill()
+        else:
+            ours.send("go on")
+            assert ours.recv() == b"code"
+        process.join()
+        process.close()
+        ours.close()

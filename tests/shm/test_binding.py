@@ -1,0 +1,47 @@
+"""Binding: arrays in the arena, their blocks, growth and exhaustion."""
+
+import numpy as np
+import pytest
+
+from nbgrad.shm import arena
+from nbgrad.shm.binding import block_of
+from tests.shm.place import bindings
+
+F8 = np.dtype("f8")
+
+
+@pytest.fixture
+def binding():
+    with bindings(1, arena_bytes=1 << 26) as (found,):
+        yield found
+
+
+def test_an_array_lies_in_the_arena_and_gives_its_block_back(binding):
+    x = binding.empty((30, 40), F8)
+    assert (x.shape, x.dtype, x.flags.c_contiguous, x.flags.writeable) == ((30, 40), F8, True, True)
+    block = block_of(x)
+    assert binding.arena < block < binding.arena + (1 << 26)
+    view = x[3:]
+    del x
+    assert arena.holders(block) == 1  # the view keeps it
+    del view
+    assert block_of(binding.empty((30, 40), F8)) == block
+
+
+def test_a_full_arena_gives_none_and_recovers(binding):
+    held = []
+    while (x := binding.empty((1 << 20,), F8)) is not None:
+        held.append(x)
+    assert 3 <= len(held) <= 8
+    held.pop()
+    x = None
+    assert binding.empty((1 << 20,), F8) is not None
+
+
+def test_dtypes_that_do_not_travel_get_none(binding):
+    assert binding.empty((3,), np.dtype(object)) is None
+
+
+def test_private_arrays_have_no_block():
+    assert block_of(np.ones(3)) == 0
+    assert block_of(np.ones(3)[1:]) == 0
