@@ -231,7 +231,9 @@ class Agent:
                         self.run(work, serving, future)
                 else:
                     seen = words.load(self.epoch_word) & 0xFFFFFFFF
-                    if not future.finished and not self.wait_epoch(seen, self.serving.slice()):
+                    if future.finished or not role.locked():
+                        continue  # looked at after `seen` was read: who leaves the role later moves the epoch (W2)
+                    if not self.wait_epoch(seen, self.serving.slice()):
                         self.look(future)
         finally:
             bell.leave(own)
