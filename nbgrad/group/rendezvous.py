@@ -11,7 +11,6 @@ M3 (again)  who has met once keeps the segment, and joins it again as a new gene
             or ended; there is nothing to meet by then, and no memory to grow.
 """
 
-import errno
 import fcntl
 import os
 import subprocess
@@ -35,7 +34,7 @@ from nbgrad.shm.layout import (
     WORLD,
     Layout,
 )
-from nbgrad.shm.segment import Segment
+from nbgrad.shm.segment import PREFIX, SHM, Segment
 
 RETRY_S = 0.002  # first pause between two looks at the name; doubles up to RETRY_MOST_S
 RETRY_MOST_S = 0.05
@@ -125,7 +124,7 @@ def create(name: str, layout: Layout, end: float) -> Segment:
         try:
             segment = Segment.create(name, layout.size_bytes)
         except FileExistsError:
-            if not remove_remnant(name) and time.monotonic() > end:
+            if not remove_remnant(path_of(name)) and time.monotonic() > end:
                 raise StartupError(
                     f"another group is starting under the same name ({name}) and has not become complete; give "
                     "this one another MASTER_PORT or init_method"
@@ -135,41 +134,60 @@ def create(name: str, layout: Layout, end: float) -> Segment:
             continue
         try:
             fcntl.flock(segment.descriptor, fcntl.LOCK_EX)
-            control.commit(segment, layout)
-            control.initialise(segment, layout, version())
+            if is_named(segment.descriptor, path_of(name)):
+                control.commit(segment, layout)
+                control.initialise(segment, layout, version())
+                return segment
         except BaseException:
             segment.unlink()
             segment.unmap()
             segment.close()
             raise
-        return segment
+        segment.owner = False  # somebody took it for a remnant, before it was locked
+        segment.unmap()
+        segment.close()
 
 
-def remove_remnant(name: str) -> bool:
-    """Unlink the file of a rank 0 that died while it started; True if there was one.  Note [Meeting] M1."""
+def path_of(name: str) -> str:
+    """The file of a segment."""
+    return f"{SHM}/{PREFIX}{name}"
+
+
+def is_named(descriptor: int, path: str) -> bool:
+    """Whether the open file is the one that has this name."""
     try:
-        segment = Segment.attach(name)
+        return os.path.samestat(os.fstat(descriptor), os.stat(path))
+    except FileNotFoundError:
+        return False
+
+
+def remove_remnant(path: str) -> bool:
+    """Unlink the file of a rank 0 that died while it started; True if there was one.  Note [Meeting] M1.
+
+    The lock is held meanwhile, and only the open file is unlinked, so nobody's fresh file is.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
     except FileNotFoundError:
         return False
     try:
-        if not is_remnant(segment):
-            return False
-        segment.owner = True
-        segment.unlink()
-        return True
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if is_named(descriptor, path):
+            os.unlink(path)
+            return True
+    except BlockingIOError:
+        pass  # its rank 0 lives
     finally:
-        segment.unmap()
-        segment.close()
+        os.close(descriptor)
+    return False
 
 
 def is_remnant(segment: Segment) -> bool:
     """Whether nobody has locked the file: its rank 0 has died."""
     try:
         fcntl.flock(segment.descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno == errno.EWOULDBLOCK:
-            return False
-        raise
+    except BlockingIOError:
+        return False
     fcntl.flock(segment.descriptor, fcntl.LOCK_UN)
     return True
 

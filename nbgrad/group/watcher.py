@@ -15,7 +15,7 @@ import os
 import select
 import time
 
-from nbgrad.group import control, status
+from nbgrad.group import control, rendezvous, status
 from nbgrad.shm import words
 from nbgrad.shm.layout import GONE, JOINED, NOT_HERE, PID, STATE, WATCHED, WORLD, Layout
 from nbgrad.shm.segment import Segment
@@ -30,8 +30,6 @@ class Watcher:
     def __init__(self, segment: Segment):
         self.base = segment.address
         self.path = os.readlink(f"/proc/self/fd/{segment.descriptor}")
-        self.file = os.fstat(segment.descriptor).st_ino
-        segment.close()  # or the lock on the file would outlive rank 0: Note [Meeting] M1
         self.layout = Layout(words.load(self.base + WORLD))
         self.poller = select.poll()
         self.pidfds: dict[int, int] = {}  # pid -> pidfd
@@ -46,6 +44,7 @@ class Watcher:
             if members:
                 empty_since = now
             elif now - empty_since > LINGER_S and self.may_end():
+                rendezvous.remove_remnant(self.path)  # of a rank 0 that ended before it had joined
                 return
             if self.poller.poll(SLICE_S * 1e3):
                 self.note_ends()
@@ -82,19 +81,11 @@ class Watcher:
         if rank < 0:
             return
         if rank == 0:
-            self.remove_name()
+            rendezvous.remove_remnant(self.path)
         state = words.load(self.base + self.layout.worker(rank) + STATE)
         control.note_exit(self.base, self.layout, rank, status.encode(None))
         if state not in (NOT_HERE, GONE):
             control.note_death(self.base, self.layout, rank, status.encode(None))
-
-    def remove_name(self) -> None:
-        """Unlink the segment's name, if it still is this segment's."""
-        try:
-            if os.stat(self.path).st_ino == self.file:
-                os.unlink(self.path)
-        except FileNotFoundError:
-            pass
 
     def may_end(self) -> bool:
         """Note [Watching] N1."""
@@ -106,5 +97,8 @@ class Watcher:
 
 def main(descriptor: int) -> None:
     """The program: `descriptor` is that of the segment."""
+    # Opened anew: what is inherited shares rank 0's lock, and keeps it alive as long as it is open or mapped.
+    own = os.open(f"/proc/self/fd/{descriptor}", os.O_RDWR | os.O_CLOEXEC)
+    os.close(descriptor)
     control.rehearse()
-    Watcher(Segment(descriptor, os.fstat(descriptor).st_size)).run()
+    Watcher(Segment(own, os.fstat(own).st_size)).run()

@@ -17,7 +17,9 @@ DEADLINE_S = 20.0
 def program(folder, text, *args, **environment):
     """A Python process that runs `text`; its stdout is a pipe, line by line."""
     script = folder / "program.py"
-    script.write_text(text)
+    if not script.exists():  # another program may be about to read it
+        script.write_text(text)
+    assert script.read_text() == text
     process = subprocess.Popen(
         [sys.executable, script, *map(str, args)],
         env={**os.environ, "PYTHONPATH": str(ROOT), **environment},

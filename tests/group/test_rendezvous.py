@@ -38,6 +38,8 @@ def answers(tmp_path, *runs):
             stack.enter_context(program(tmp_path, MEMBER, *run, **key_of(tmp_path))) for run in runs
         ]
         found = [member.stdout.readline().rstrip("\n") for member in started]
+        for member, line in zip(started, found):
+            assert line, member.communicate()[1]  # its traceback
         watchers = [pid for member in started for pid in children(member.pid)]
     assert wait_gone(watchers, 5.0) == []  # nothing_left is less patient with a busy machine
     return found
@@ -145,3 +147,28 @@ def test_keys_and_environment_name_the_group(monkeypatch):
 
 def test_the_version_is_that_of_the_sources():
     assert 0 < rendezvous.version() < 1 << 63
+
+
+def test_a_file_that_was_taken_for_a_remnant_is_made_again(nothing_left, named, monkeypatch):
+    name, made = named
+    lock = rendezvous.fcntl.flock
+    calls = []
+
+    def interfere(descriptor, how):  # another rank 0 finds the file before this one has locked it
+        calls.append(how)
+        if len(calls) == 1:
+            assert rendezvous.remove_remnant(rendezvous.path_of(name))
+        lock(descriptor, how)
+
+    monkeypatch.setattr(rendezvous.fcntl, "flock", interfere)
+    made.append(rendezvous.create(name, Layout(2), soon()))
+    monkeypatch.undo()
+    assert rendezvous.is_named(made[0].descriptor, rendezvous.path_of(name))
+    made.append(rendezvous.attach(name, Layout(2), 1, soon()))
+
+
+def test_a_living_rank_0_keeps_its_file(nothing_left, named):
+    name, made = named
+    made.append(rendezvous.create(name, Layout(2), soon()))
+    assert not rendezvous.remove_remnant(rendezvous.path_of(name))
+    assert not rendezvous.remove_remnant(rendezvous.path_of(name + "-other"))
