@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import psutil
@@ -46,12 +47,18 @@ def pids_of(line):
 
 def wait_gone(pids, seconds):
     """Those of the processes that still live after `seconds` at most; a zombie does not live."""
-    found = []
-    for pid in pids:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            found.append(psutil.Process(pid))
-    living = psutil.wait_procs(found, timeout=seconds)[1]
-    return [process.pid for process in living if process.status() != psutil.STATUS_ZOMBIE]
+    end = time.monotonic() + seconds
+    living = [pid for pid in pids if lives(pid)]
+    while living and time.monotonic() < end:
+        living = [pid for pid in living if lives(pid)]
+    return living
+
+
+def lives(pid):
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def children(pid):
