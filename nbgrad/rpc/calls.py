@@ -324,9 +324,13 @@ def is_interrupt(error: BaseException) -> bool:
 def unpickle(agent: Any, message: tuple) -> Any:
     """The pickled content of a message; `h5` of its arrays belong to tensors, the rest are plain."""
     n_tensors, arrays = message[7], message[ARRAYS]
-    tensors = agent.joint.incoming(
-        message[SOURCE], message[H1], message[H2], message[H4], arrays[:n_tensors]
-    )
+    try:
+        tensors = agent.joint.incoming(
+            message[SOURCE], message[H1], message[H2], message[H4], arrays[:n_tensors]
+        )
+    except Exception:  # its context has just been released
+        discard(message)
+        raise
     return codec.decode(message[EXTRA], tensors, list(arrays[n_tensors:]))
 
 

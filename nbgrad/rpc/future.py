@@ -69,7 +69,12 @@ class Future:
         """
         if not self.finished:
             self.sleep()
-        return self.value()
+        if self.error is None:
+            return self.result
+        try:
+            raise self.error
+        finally:
+            del self  # or the error would hold this frame, and this frame the error
 
     def sleep(self) -> None:
         if self.agent is not None:
@@ -94,7 +99,10 @@ class Future:
             If it is not finished.
         """
         if self.error is not None:
-            raise self.error
+            try:
+                raise self.error
+            finally:
+                del self  # as in `wait`
         if not self.finished:
             raise RuntimeError(
                 "value() of a future that is not done: call wait(), or look at done() first"

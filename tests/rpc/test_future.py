@@ -1,8 +1,11 @@
 """Futures: set once, waited for by many, followed by others; with and without a group."""
 
+import contextlib
+import gc
 import pickle
 import threading
 import time
+import weakref
 
 import pytest
 
@@ -236,6 +239,34 @@ def errors_in_callbacks():
 
 def test_errors_reach_callbacks(group2):
     assert group2.call(errors_in_callbacks) == ["<class 'LookupError'>", "there", "there"]
+
+
+class Big:
+    """Something that a weak reference can watch."""
+
+
+def call_with(big):
+    rpc.rpc_sync(1, fail)
+    return big
+
+
+def failure_without_cycle():
+    """An error that was caught leaves nothing behind that only the garbage collector could free."""
+    gc.collect()
+    gc.disable()
+    try:
+        big = Big()
+        watch = weakref.ref(big)
+        with contextlib.suppress(LookupError):
+            call_with(big)
+        del big
+        return watch() is None
+    finally:
+        gc.enable()
+
+
+def test_a_caught_error_keeps_nothing_alive(group2):
+    assert group2.call(failure_without_cycle)
 
 
 def collect():
