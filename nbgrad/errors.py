@@ -63,7 +63,12 @@ class ProcessExitedException(ProcessException):
     """A process that `spawn` started was killed, or exited with a code that is not 0."""
 
     def __init__(
-        self, message: str, error_index: int, pid: int, exit_code: int, signal_name: str | None = None
+        self,
+        message: str,
+        error_index: int,
+        pid: int,
+        exit_code: int,
+        signal_name: str | None = None,
     ) -> None:
         super().__init__(message, error_index, pid)
         self.exit_code, self.signal_name = exit_code, signal_name

@@ -171,6 +171,11 @@ class Contexts:
             if not rows.is_open(address, context_id):
                 return None
             context = self.table.setdefault(context_id, Context(context_id, address))
+            if not rows.is_open(
+                address, context_id
+            ):  # its release was handled before it was in the table
+                self.table.pop(context_id, None)
+                return None
         return context
 
     def join(self, context: Context, target: int) -> None:
@@ -204,8 +209,10 @@ class Contexts:
         self.drop(message[3])
 
     def drop(self, context_id: int) -> None:
-        self.table.pop(context_id, None)
+        context = self.table.pop(context_id, None)
         address = self.address(context_id)
         rows.acknowledge(address, self.agent.rank, context_id)
-        if context_id >> 48 == self.agent.rank:
+        if (
+            context is not None and context_id >> 48 == self.agent.rank
+        ):  # (two may release it at once)
             self.free.append(context_id & 0xFFFF)

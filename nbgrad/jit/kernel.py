@@ -207,7 +207,9 @@ class Kernel:
 def code_digest(function, *options):
     """Hash of the sources of `function` and of all kernels it calls, and of its options."""
     files, primitives = compile.dependencies(function)
-    if not all(store.source_digest(file) for file in files):  # typed at a prompt: its code is all there is
+    if not all(
+        store.source_digest(file) for file in files
+    ):  # typed at a prompt: its code is all there is
         code = function.__code__
         options = (*options, code.co_code, code.co_consts, code.co_names)
     return store.digest(

@@ -1,0 +1,89 @@
+"""DistributedOptimizer: parameters of several workers, stepped where they live."""
+
+import pytest
+
+import nbgrad as nb
+from nbgrad import dist_autograd, nn, optim, rpc
+from nbgrad.errors import ContextError
+
+RATE, STEPS = 0.1, 5
+
+
+class Stage(nn.Module):
+    def __init__(self, value):
+        super().__init__()
+        self.weight = nn.Parameter(nb.full((3, 3), value))
+        self.unused = nn.Parameter(nb.ones(2))
+
+    def forward(self, x):
+        return nb.tanh(x @ self.weight)
+
+    def references(self):
+        return [rpc.RRef(p) for p in self.parameters()]
+
+    def values(self):
+        return [p.detach().clone() for p in self.parameters()]
+
+
+def make_all(kind, **options):
+    stages = [rpc.remote(r, Stage, args=(0.1 * (r + 1),)) for r in range(2)]
+    references = [p for stage in stages for p in stage.rpc_sync().references()]
+    return stages, optim.DistributedOptimizer(kind, references, **options)
+
+
+def train_across(kind, options):
+    stages, optimizer = make_all(kind, **options)
+    x = nb.ones(2, 3)
+    for _ in range(STEPS):
+        with dist_autograd.context() as context_id:
+            y = stages[1].rpc_sync().forward(stages[0].rpc_sync().forward(x))
+            dist_autograd.backward(context_id, [y.sum()])
+            optimizer.step(context_id)
+    return [value.numpy() for stage in stages for value in stage.rpc_sync().values()]
+
+
+def train_here(kind, options):
+    stages = [Stage(0.1), Stage(0.2)]
+    optimizer = kind([p for stage in stages for p in stage.parameters()], **options)
+    for _ in range(STEPS):
+        optimizer.zero_grad()
+        stages[1](stages[0](nb.ones(2, 3))).sum().backward()
+        optimizer.step()
+    return [value.numpy() for stage in stages for value in stage.values()]
+
+
+KINDS = [
+    (optim.SGD, {"lr": RATE, "momentum": 0.9}),
+    (optim.Adam, {"lr": RATE}),
+    (optim.AdamW, {"lr": RATE}),
+]
+
+
+@pytest.mark.parametrize(("kind", "options"), KINDS, ids=lambda v: getattr(v, "__name__", ""))
+def test_the_same_parameters_as_in_one_process(group2, kind, options):
+    across, here = group2.call(train_across, kind, options), train_here(kind, options)
+    assert all((a == b).all() for a, b in zip(across, here))
+
+
+def refuse_options():
+    make_all(optim.SGD, lr=-1.0)
+
+
+def step_without_context():
+    _, optimizer = make_all(optim.SGD, lr=RATE)
+    optimizer.step(12345)
+
+
+def test_an_error_on_an_owner_is_raised_here(group2):
+    with pytest.raises(ValueError, match="Invalid learning rate"):
+        group2.call(refuse_options)
+
+
+def test_a_step_needs_the_context(group2):
+    with pytest.raises(ContextError, match="Could not find autograd context with id: 12345"):
+        group2.call(step_without_context)
+
+
+def test_no_parameters_are_refused():
+    with pytest.raises(ValueError, match="empty parameter list"):
+        optim.DistributedOptimizer(optim.SGD, [], lr=RATE)

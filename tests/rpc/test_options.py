@@ -1,0 +1,22 @@
+"""Options are PyTorch's, and refuse what has no meaning here."""
+
+import pytest
+
+from nbgrad.rpc import BackendType, TensorPipeRpcBackendOptions
+
+
+def test_defaults_are_pytorchs():
+    options = TensorPipeRpcBackendOptions()
+    assert (options.num_worker_threads, options.rpc_timeout, options.init_method) == (
+        16,
+        60.0,
+        "env://",
+    )
+    assert BackendType.TENSORPIPE.value == "TENSORPIPE"
+
+
+def test_device_maps_of_the_cpu_are_fine_and_others_refused():
+    options = TensorPipeRpcBackendOptions()
+    options.set_device_map("worker1", {"cpu": "cpu"})
+    with pytest.raises(ValueError, match="CPU only"):
+        options.set_device_map("worker1", {0: 1})
