@@ -1,6 +1,7 @@
 """Contexts on their workers: joined, released by anybody, late calls, rows used again, memory where it was."""
 
 import gc
+import sys
 import time
 from types import SimpleNamespace
 
@@ -9,8 +10,7 @@ import pytest
 
 import nbgrad as nb
 from nbgrad import dist_autograd, rpc
-from nbgrad.dist_autograd import context as context_module
-from nbgrad.dist_autograd.context import Context
+from nbgrad.dist_autograd.context import Context, Contexts, thread
 from nbgrad.errors import ContextError
 from nbgrad.rpc import state
 from nbgrad.shm import arena
@@ -203,7 +203,7 @@ def many_open(n):
         context = dist_autograd._new_context()
         loss = rpc.rpc_sync(1, mul, (x * k, x)).sum()
         opened.append((context.id, loss))
-        context_module.thread.context = None
+        thread.context = None
     for k, (context_id, loss) in enumerate(opened):
         dist_autograd.backward(context_id, [loss])
         if dist_autograd.get_gradients(context_id)[x].item() != 2.0 * k:
@@ -300,9 +300,11 @@ def test_a_release_that_meets_the_first_message_leaves_no_ghost(monkeypatch):
         segment=SimpleNamespace(address=0), layout=SimpleNamespace(context_row=lambda *_: 0)
     )
     agent = SimpleNamespace(rank=1, session=session, on=lambda *_: None)
-    contexts = context_module.Contexts(agent)
+    contexts = Contexts(agent)
     seen = iter([1, 0])  # open when it is looked at first; released before it is in the table
-    monkeypatch.setattr(context_module, "rows", SimpleNamespace(is_open=lambda *_: next(seen)))
+    monkeypatch.setattr(
+        sys.modules[Contexts.__module__], "rows", SimpleNamespace(is_open=lambda *_: next(seen))
+    )
     assert contexts.get(5) is None
     assert contexts.table == {}
 
