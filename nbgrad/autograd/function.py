@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from nbgrad.autograd.anomaly import Trace, call_site
 from nbgrad.autograd.grad_mode import is_grad_enabled, set_enabled
 from nbgrad.autograd.node import Node
 from nbgrad.autograd.tensor import Tensor
@@ -145,6 +146,8 @@ class Function:
             forms = [(arg.data.shape, arg.data.dtype) for arg in args if isinstance(arg, Tensor)]
             residuals = (ctx, cls, is_input, forms, like)
             node = FunctionNode(pull_back, residuals, edges, cls.__name__, len(parts))
+            if Trace.on:
+                node.site = call_site()
             fixed = {id(part) for part in ctx.non_differentiable}
             parts = [
                 Tensor(part.data, True, node, idx)

@@ -11,7 +11,11 @@ from nbgrad.errors import RemoteError
 
 def pack(error: BaseException, worker: str, rank: int) -> bytes:
     """What the caller's side needs to raise the same exception; never fails."""
-    text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    text = getattr(error, "remote_traceback", None)
+    if (
+        text is None or error.__traceback__ is not None
+    ):  # (else it only passes by, and has nothing to add)
+        text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
     try:
         state = pickle.dumps(error, 5)
         pickle.loads(state)  # some exceptions pickle, and can't be made again

@@ -17,6 +17,7 @@ from typing import Any
 
 from nbgrad.errors import RRefError, SharedMemoryFull
 from nbgrad.rpc import codec, remote_error, state
+from nbgrad.rpc.calls import is_interrupt
 from nbgrad.rpc.future import Future
 from nbgrad.rpc.message import H0, H1, RREF
 from nbgrad.rpc.serving import UserCode
@@ -220,10 +221,7 @@ class RRef:
             agent.follow(future, f"the value of {self!r}", timeout_s).wait()
         if future.error is None:
             return future.result
-        # A copy: what is raised keeps the frames that it passes, and this reference in them, and the table keeps the error.
-        info = agent.workers.infos[agent.rank]
-        data = remote_error.pack(future.error, info.name, info.id)
-        raise remote_error.unpack(data, f"the creation of {self!r}")
+        raise kept(future.error)  # a copy: what is raised keeps the frames that it passes
 
     def check_creation(self) -> None:
         creation = self.creation
@@ -302,14 +300,25 @@ def create(rref_id: int, function: Any, args: tuple, kwargs: dict | None) -> Fut
     value.add_done_callback(lambda done: confirmed.finish(None, done.error))
     try:
         result = function(*args, **(kwargs or {}))
-    except Exception as error:
-        value.set_exception(error)
+    except BaseException as error:
+        value.set_exception(kept(error))
+        if is_interrupt(error):
+            raise
         return confirmed
     if type(result) is Future and getattr(function, "_wrapped_async_rpc_function", None):
-        result.add_done_callback(lambda done: value.finish(done.result, done.error))
+        result.add_done_callback(
+            lambda done: value.finish(done.result, None if done.error is None else kept(done.error))
+        )
     else:
         value.set_result(result)
     return confirmed
+
+
+def kept(error: BaseException) -> BaseException:
+    """An error for the table of values: without the frames that it has passed, which may hold this very reference."""
+    agent = state.agent()
+    data = remote_error.pack(error, agent.session.names[agent.rank], agent.rank)
+    return remote_error.unpack(data, "the creation of an RRef")
 
 
 fetch._wrapped_async_rpc_function = fetch  # type: ignore[attr-defined]

@@ -2,6 +2,7 @@
 
 import gc
 import pickle
+import sys
 import threading
 import time
 
@@ -9,7 +10,7 @@ import pytest
 
 import nbgrad as nb
 from nbgrad import dist_autograd, rpc
-from nbgrad.errors import RpcTimeout, RRefError
+from nbgrad.errors import RemoteError, RpcTimeout, RRefError
 from nbgrad.futures import Future
 from nbgrad.rpc import state
 from nbgrad.shm import words
@@ -160,6 +161,39 @@ def errors(to):
 @pytest.mark.parametrize("to", [0, 1])
 def test_an_error_of_the_creation_comes_with_each_use(group2, to):
     assert group2.call(errors, to) == ["no value"] * 4
+
+
+def where_errors_come_from(to):
+    rref = rpc.remote(to, fail)
+    found = []
+    for use in (
+        rref.to_here,
+        lambda: rpc.rpc_sync(1, value_of, (rref,)),
+        lambda: rref.rpc_sync().real(),
+    ):
+        try:
+            use()
+        except ValueError as error:
+            found.append("in fail\n" in error.remote_traceback)
+    return found
+
+
+@pytest.mark.parametrize("to", [0, 1])
+def test_an_error_of_the_creation_tells_where_it_was_raised(group2, to):
+    assert group2.call(where_errors_come_from, to) == [True] * 3
+
+
+def exit_there():
+    rref = rpc.remote(1, sys.exit, (3,))
+    try:
+        rref.to_here()
+    except RemoteError as error:
+        return error.type_name
+    return None
+
+
+def test_a_creation_that_exits_is_an_error(group2):
+    assert group2.call(exit_there) == "SystemExit"
 
 
 def times_out(to):
@@ -461,6 +495,18 @@ def context_released_before_it_starts(to):
             rpc.remote(to, identity, (1,))
 
 
+def errors_that_hold_each_other(to):
+    """Frames of the error of one value hold a reference to the other."""
+    mine, theirs = rpc.remote(0, fail_with), rpc.remote(to, identity, (1,))
+    for first, second in ((mine, theirs), (theirs, mine)):
+        with pytest.raises(ValueError, match="no value"):
+            rpc.remote(to, fail_with, (first, second)).to_here()
+
+
+def fail_with(*rrefs):
+    fail()
+
+
 def proxied(to):
     rref = rpc.remote(to, Thing)
     rref.rpc_sync().add(1)
@@ -483,6 +529,7 @@ CASES = [
     late_reply,
     refused_argument,
     context_released_before_it_starts,
+    errors_that_hold_each_other,
     proxied,
 ]
 
