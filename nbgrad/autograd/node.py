@@ -50,6 +50,7 @@ class Node:
     """
 
     __slots__ = ("edges", "hooks", "n_outputs", "name", "residuals", "seq", "site", "vjp")
+    site: str  # set only under set_detect_anomaly
 
     def __init__(
         self,
