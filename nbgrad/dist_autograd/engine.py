@@ -11,19 +11,20 @@ from typing import Any
 from nbgrad.autograd.grad_mode import set_enabled
 from nbgrad.dist_autograd import ledger
 from nbgrad.dist_autograd.context import Contexts, thread
+from nbgrad.dist_autograd.context_rows import MASK, WORD
 from nbgrad.dist_autograd.failure import pack_failure, raise_failure
 from nbgrad.dist_autograd.part import Part
 from nbgrad.errors import FastModeError, NbgradError, ProtocolError, RpcTimeout, SharedMemoryFull
 from nbgrad.rpc.message import ASK, DROP_PASS, EXTRA, FAILURE, GRAD, H0, H1, REPORT, SETTLE
-from nbgrad.shm import bell
+from nbgrad.shm import bell, words
 from nbgrad.shm.layout import PASSES
 
 
 class Running:
     """A pass that this worker called; what its thread waits for."""
 
-    def __init__(self, row: int, deadline: float):
-        self.row, self.deadline = row, deadline
+    def __init__(self, row: int, context_row: int, deadline: float):
+        self.row, self.context_row, self.deadline = row, context_row, deadline
         self.failures: list = []
         self.reports: list = []
         self.text = "a distributed backward pass"
@@ -37,6 +38,11 @@ class Running:
                 "the backward pass did not end before its timeout; it is dropped on all workers"
             )
         return False
+
+    @property
+    def targets(self) -> int:
+        """Mask of the context's workers: the pass may need any of them, and one that has left the group ends it."""
+        return words.load(self.context_row + WORD) & MASK
 
 
 class Engine:
@@ -74,7 +80,7 @@ class Engine:
         row = self.address(pass_id)
         ledger.open_row(row, pass_id, mode)
         running = self.running[pass_id] = Running(
-            row, time.monotonic() + timeout if timeout else 0.0
+            row, context.row, time.monotonic() + timeout if timeout else 0.0
         )
         part = Part(self, context, pass_id, row)
         part.retain = retain

@@ -14,22 +14,24 @@ W2 (not lost)     the epoch is read before the checks, and changed after whateve
 W3 (noticed)      each slice ends with a look at poison words, deadlines and signals; slices are 5 ms, 200 ms when idle.
 """
 
+import ctypes
 import threading
 import time
 from collections import deque
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
-from nbgrad.errors import MessageTooLarge, NbgradError
+from nbgrad.errors import MessageTooLarge, NbgradError, RpcError
 from nbgrad.rpc import codec, transfer
+from nbgrad.rpc.departures import Departures
 from nbgrad.rpc.future import Future, agents
 from nbgrad.rpc.message import ARRAYS, CHUNK, EXTRA, KIND, PARTS, SOURCE
 from nbgrad.rpc.serving import Serving
 from nbgrad.shm import arena, bell, words
 from nbgrad.shm.binding import Binding, block_of, current
 from nbgrad.shm.layout import BUSY as BUSY_WORD
-from nbgrad.shm.layout import EPOCH
+from nbgrad.shm.layout import EPOCH, PAGE
 from nbgrad.shm.wire import BUSY, FULL, OUTSTANDING, SENT, TOO_LARGE, UNREADABLE
 
 STAGE_BYTES = 1 << 12
@@ -76,6 +78,7 @@ class Agent:
         self.last_message = time.monotonic()
         self.transfers = transfer.Transfers()
         self.handlers[CHUNK] = self.transfers.add
+        self.departures = Departures(session)
         self.serving = Serving(self)
         agents.append(self)
         current.append(self.binding)
@@ -215,10 +218,10 @@ class Agent:
         WorkerDied
             If a worker has ended, and the future is not finished.
         """
-        own, role = self.own, self.role
+        role = self.role
         if not serving:
             self.serving.entered_wait()
-        bell.enter(own)
+        bell.enter(self.own)
         try:
             while not future.finished:
                 if role.acquire(False):
@@ -236,7 +239,7 @@ class Agent:
                     if not self.wait_epoch(seen, self.serving.slice()):
                         self.look(future)
         finally:
-            bell.leave(own)
+            bell.leave(self.own)
             if not serving:
                 self.serving.left_wait()
 
@@ -285,6 +288,18 @@ class Agent:
             except NbgradError as error:
                 self.fail_all(error)
                 raise
+            gone = self.fail_departed()
+            if gone and gone & getattr(future, "targets", 0) and not future.finished:
+                raise self.departures.error(gone)
+
+    def fail_departed(self) -> int:
+        """Fail the calls to workers that have left the group; the mask of those workers."""
+        gone = self.departures.mask()
+        if gone:
+            for call, future in list(self.futures.items()):
+                if future.targets & gone and self.futures.pop(call, None) is not None:
+                    future.finish(None, self.departures.error(gone & future.targets))
+        return gone
 
     def fail_all(self, error: BaseException) -> None:
         """A worker has ended: every call under way fails with that."""
@@ -322,9 +337,26 @@ class Agent:
         return follower
 
     def stop(self) -> None:
-        """End the serving threads; the agent is of no use afterwards."""
+        """End the serving threads; the agent is of no use afterwards.
+
+        A thread may still be inside a request when its worker leaves: what it does later must not reach shared memory,
+        where the next group of these processes may live by then.
+        """
         self.closing = True
+        self.fail_all(
+            RpcError("this worker has left the group while a call of its own was under way")
+        )
+        self.changed()
         self.serving.stop()
+        self.native_post = self.take = has_left
+        self.spare = ctypes.create_string_buffer(2 * PAGE)
+        self.own = ctypes.addressof(self.spare) + PAGE & -PAGE
+        self.epoch_word = self.own + EPOCH
         if agents and agents[-1] is self:
             agents.pop()
             current.pop()
+
+
+def has_left(*arguments: Any) -> NoReturn:
+    """What posts and takes after `Agent.stop`."""
+    raise RpcError("this worker has left its group, so nothing can be sent any more")

@@ -98,6 +98,7 @@ class Calls:
                 arrays = (*arrays, *[codec.plain(a, what) for a in plain])
             future = Future(agent=agent)
             future.on_failure = on_failure
+            future.targets = 1 << target
             future.text = functools.partial(self.describe, function, target)
             call = agent.new_call(future)
             if timeout > 0:

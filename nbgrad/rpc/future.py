@@ -33,6 +33,7 @@ class Future:
         "lock_event",
         "on_failure",
         "result",
+        "targets",
         "text",
         "timeout",
     )
@@ -45,6 +46,7 @@ class Future:
         self.agent = agent
         self.deadline = self.timeout = 0.0  # 0: none
         self.on_failure: Any = None  # what else to call with this future if the call fails
+        self.targets = 0  # mask of the workers that it waits for
         self.text: Any = None  # what it waits for, for messages
         self.lock_event: threading.Event | None = None
 

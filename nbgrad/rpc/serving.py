@@ -194,6 +194,7 @@ class Serving:
         if not agent.closing and agent.futures:
             try:
                 agent.session.check()
+                agent.fail_departed()
             except Exception as error:
                 agent.fail_all(error)
         if not agent.closing:

@@ -11,8 +11,10 @@ import nbgrad as nb
 from nbgrad import dist_autograd, rpc
 from nbgrad.errors import ProcessRaisedException, RpcError, RpcTimeout, StartupError
 from nbgrad.rpc import state
+from nbgrad.shm import words
+from nbgrad.shm.layout import BUSY, FRONT
 from tests.group.programs import program
-from tests.groups import fresh
+from tests.groups import eventually, fresh
 
 # ---------------------------------------------------------------- programs of workers
 
@@ -209,6 +211,7 @@ def test_shutdown_may_wait_for_nobody(nothing_left, tmp_path):
 def forget_shutdown(rank):
     join(rank)
     rpc.rpc_sync(1 - rank, identity, (1,))
+    rpc._barrier()
 
 
 def test_a_forgotten_shutdown_ends_the_run(nothing_left):
@@ -250,7 +253,8 @@ def test_shutdown_from_a_thread(nothing_left, tmp_path):
 
 
 def figures():
-    """(descriptors, threads, MiB) of this process."""
+    """(descriptors, threads, MiB) of this process, when threads that have been joined are gone."""
+    eventually(lambda: psutil.Process().num_threads() <= threading.active_count())
     process = psutil.Process()
     return process.num_fds(), process.num_threads(), process.memory_info().rss >> 20
 
@@ -274,6 +278,40 @@ def again(rank, folder, n):
 def test_a_group_may_form_20_times(nothing_left, tmp_path):
     spawn(again, tmp_path, 20)
     assert noted(tmp_path, 2) == ["(0, 0, True)"] * 2
+
+
+def sleep_and_return(seconds, x):
+    time.sleep(seconds)
+    return x
+
+
+def in_front():
+    """(threads in front, threads that run a request) of this worker; the one that asks is among them."""
+    own = state.agent().own
+    return words.load(own + FRONT), words.load(own + BUSY)
+
+
+def outlived(rank, folder):
+    """Requests of the first group still run when the second one forms: they reach nobody there."""
+    join(rank)
+    if rank == 0:
+        for _ in range(3):
+            with pytest.raises(RpcTimeout):
+                rpc.rpc_sync(1, sleep_and_return, (2.7, "stale"), timeout=0.03)
+    else:
+        time.sleep(0.2)  # its serving threads run them, not its main thread in shutdown
+    rpc.shutdown()
+    join(rank)
+    if rank == 0:
+        futures = [rpc.rpc_async(1, sleep_and_return, (0.9, k)) for k in range(6)]
+        fresh = [future.wait() for future in futures]
+        note(folder, rank, (fresh, rpc.rpc_sync(1, in_front)))
+    rpc.shutdown()
+
+
+def test_requests_that_outlive_their_group_reach_nobody(nothing_left, tmp_path):
+    spawn(outlived, tmp_path)
+    assert (tmp_path / "0").read_text() == "([0, 1, 2, 3, 4, 5], (1, 1))"
 
 
 def changing_ranks(rank, folder):
