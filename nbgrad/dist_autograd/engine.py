@@ -14,7 +14,14 @@ from nbgrad.dist_autograd.context import Contexts, thread
 from nbgrad.dist_autograd.context_rows import MASK, WORD
 from nbgrad.dist_autograd.failure import pack_failure, raise_failure
 from nbgrad.dist_autograd.part import Part
-from nbgrad.errors import FastModeError, NbgradError, ProtocolError, RpcTimeout, SharedMemoryFull
+from nbgrad.errors import (
+    ContextError,
+    FastModeError,
+    NbgradError,
+    ProtocolError,
+    RpcTimeout,
+    SharedMemoryFull,
+)
 from nbgrad.rpc.message import ASK, DROP_PASS, EXTRA, FAILURE, GRAD, H0, H1, REPORT, SETTLE
 from nbgrad.shm import bell, words
 from nbgrad.shm.layout import PASSES
@@ -91,7 +98,8 @@ class Engine:
             part()  # what came meanwhile
             if ledger.status(row) == ledger.RUNNING:
                 agent.wait(running)
-            if ledger.status(row) != ledger.DONE and not running.failures and not running.reports:
+            is_explained = running.failures or running.reports or self.is_released(context)
+            if ledger.status(row) != ledger.DONE and not is_explained:
                 agent.wait(Record(running))  # it was posted before the state changed
             self.conclude(part, running)
         except BaseException as error:
@@ -132,9 +140,17 @@ class Engine:
                 f"Use mode='auto' (the default), which finds that out by itself, or keep such calls outside of the context "
                 f"or under no_grad."
             )
+        if self.is_released(part.context):
+            raise ContextError(
+                f"Could not find autograd context with id: {part.context.id}. It was released while a backward pass of it "
+                f"ran, so the pass was dropped; release a context after its passes have ended"
+            )
         raise ProtocolError(
             f"pass {part.id} ended without a result or an error; sends unserved: {ledger.unserved(running.row)}"
         )
+
+    def is_released(self, context: Any) -> bool:
+        return self.contexts.table.get(context.id) is not context
 
     def new_id(self) -> int:
         """A fresh pass id with a free row."""
@@ -152,7 +168,10 @@ class Engine:
     def drop_failed(self) -> None:
         """Failed rows: tell their workers to drop them, and reuse them when all have (Note [Ledger] G4)."""
         for _ in range(len(self.failed_rows)):
-            entry = self.failed_rows.popleft()
+            try:
+                entry = self.failed_rows.popleft()
+            except IndexError:  # another thread drops them, too
+                return
             pass_id, told = entry if type(entry) is tuple else (entry, False)
             row = self.address(pass_id)
             if ledger.status(row) != ledger.DRAINED or ledger.units(row) != 0:

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from nbgrad.errors import RpcEncodeError
+from nbgrad.errors import DtypeError, RpcEncodeError
 from nbgrad.rpc import codec, remote_error
 from nbgrad.rpc.future import Future, describe, run_callbacks
 from nbgrad.rpc.message import (
@@ -256,10 +256,15 @@ class Request(UserCode):
                     function, args, kwargs = content
                 progress = STARTED
                 value = function(*args, **kwargs) if kwargs else function(*args)
-            if type(value) is Future and getattr(function, "_wrapped_async_rpc_function", None):
+            if not hasattr(function, "_wrapped_async_rpc_function"):
+                self.reply(value)
+            elif isinstance(value, Future):
                 value.add_done_callback(functools.partial(self.reply_later, context_id))
             else:
-                self.reply(value)
+                raise DtypeError(
+                    f"Functions decorated with @rpc.async_function must return a torch.futures.Future: {name_of(function)} "
+                    f"returned {type(value).__name__}; return a nbgrad.futures.Future, or take the decorator away"
+                )
         except BaseException as error:
             self.reply_error(error, progress)
             if is_interrupt(error):

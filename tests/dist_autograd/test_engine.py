@@ -1,5 +1,7 @@
 """Passes across workers: gradients, unused results, retained graphs, failures, threads; compared with one process."""
 
+import os
+import signal
 import threading
 import time
 
@@ -691,6 +693,96 @@ def test_rows_of_failed_passes_are_used_again(group2):
     assert group2.call(fail_more_often_than_there_are_rows, 1100, deadline=60.0) == [3.0, 5.0]
 
 
+def fail_in_threads(n_threads, n):
+    """Failing and right passes of several threads, in turns."""
+    x, y = leaves()
+    wrong = []
+
+    def work():
+        for _ in range(n):
+            with dist_autograd.context() as context_id:
+                loss = rpc.rpc_sync(1, fails_backward, (x,)) + rpc.rpc_sync(2, fails_backward, (x,))
+                with pytest.raises(BackwardError):
+                    dist_autograd.backward(context_id, [loss.sum()])
+                dist_autograd.backward(context_id, [rpc.rpc_sync(1, mul, (x, y)).sum()])
+                found = dist_autograd.get_gradients(context_id)[x].data.tolist()
+                if found != [3.0, 5.0]:
+                    wrong.append(found)
+
+    run_threads(work, n_threads)
+    return wrong
+
+
+def run_threads(work, n):
+    errors = []
+
+    def guarded():
+        try:
+            work()
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=guarded) for _ in range(n)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[0]
+
+
+def test_failures_of_several_threads_at_once(group3):
+    assert group3.call(fail_in_threads, 8, 15, deadline=60.0) == []
+
+
+def interrupted():
+    """Ctrl-C during a pass: at once, and everything can be used again."""
+    x, _ = leaves()
+    with dist_autograd.context() as context_id:
+        loss = rpc.rpc_sync(1, slow_vjp, (x, 0.8)).sum()
+        threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+        start = time.monotonic()
+        try:
+            dist_autograd.backward(context_id, [loss])
+        except KeyboardInterrupt:
+            seconds = time.monotonic() - start
+            dist_autograd.backward(context_id, [rpc.rpc_sync(1, add, (x, x)).sum()])
+            return seconds, dist_autograd.get_gradients(context_id)[x].data.tolist()
+    return None
+
+
+def test_ctrl_c_ends_a_pass_at_once(group2):
+    seconds, gradient = group2.call(interrupted)
+    assert 0.05 < seconds < 0.4
+    assert gradient == [2.0, 2.0]
+
+
+def released_during_a_pass():
+    x, _ = leaves()
+    found = []
+    context = dist_autograd._new_context()
+    loss = rpc.rpc_sync(1, slow_vjp, (rpc.rpc_sync(2, mul, (x, x)), 0.3)).sum()
+
+    def run():
+        try:
+            dist_autograd.backward(context.id, [loss])
+        except Exception as error:
+            found.append((type(error).__name__, str(error)))
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    time.sleep(0.1)
+    dist_autograd._release_context(context.id)
+    thread.join(5)
+    return found
+
+
+def test_a_context_released_during_its_pass_is_an_error(group3):
+    ((kind, text),) = group3.call(released_during_a_pass)
+    assert kind == "ContextError"
+    assert "released while a backward pass of it ran" in text
+
+
 # ---------------------------------------------------------------- at once
 
 
@@ -836,6 +928,32 @@ def with_calling_hook(x):
 
 def test_remote_hooks_may_call_back(group2):
     assert group2.call(remote_hook_that_calls) == [4.0, 4.0]
+
+
+def pass_in_a_hook():
+    x, _ = leaves()
+    with dist_autograd.context() as context_id:
+        y = rpc.rpc_sync(1, with_pass_in_hook, (x,))
+        dist_autograd.backward(context_id, [y.sum()])
+        return dist_autograd.get_gradients(context_id)[x].data.tolist()
+
+
+def with_pass_in_hook(x):
+    y = x * 2
+    y.register_hook(run_another_pass)
+    return y
+
+
+def run_another_pass(g):
+    """In a hook: a context, calls and a pass of its own."""
+    z = nb.ones(2, requires_grad=True)
+    with nb.enable_grad(), dist_autograd.context() as context_id:
+        dist_autograd.backward(context_id, [rpc.rpc_sync(0, mul, (z, z)).sum()])
+        return g * dist_autograd.get_gradients(context_id)[z]
+
+
+def test_a_hook_may_run_another_pass(group2):
+    assert group2.call(pass_in_a_hook) == [4.0, 4.0]
 
 
 class Signal:

@@ -1,6 +1,7 @@
 """async_execution: the reply comes when the future is done."""
 
-from nbgrad import rpc
+import nbgrad as nb
+from nbgrad import dist_autograd, rpc
 from nbgrad.rpc import Future
 
 
@@ -40,6 +41,63 @@ def ask():
 
 def test_all_forms(group2):
     assert group2.call(ask) == (-4, 8, ("Place", 4), -6)
+
+
+@rpc.functions.async_execution
+def not_a_future():
+    return 5
+
+
+@rpc.functions.async_execution
+def fails_later():
+    return rpc.rpc_async(0, negate, args=("text",)).then(lambda done: done.value() / 0)
+
+
+@rpc.functions.async_execution
+def fails_at_once():
+    raise LookupError("before there is a future")
+
+
+def ask_wrongly():
+    found = []
+    for function in (not_a_future, fails_later, fails_at_once):
+        for ask in (lambda f: rpc.rpc_sync(1, f), lambda f: rpc.rpc_async(1, f).wait()):
+            try:
+                ask(function)
+            except Exception as error:
+                found.append((type(error).__name__, str(error)))
+    return found
+
+
+def test_errors_of_async_functions(group2):
+    found = group2.call(ask_wrongly)
+    assert found[0] == found[1]
+    assert found[0][0] == "DtypeError"
+    assert "not_a_future returned int" in found[0][1]
+    assert "must return a torch.futures.Future" in found[0][1]
+    assert [name for name, _ in found[2:]] == ["TypeError"] * 2 + ["LookupError"] * 2
+
+
+@rpc.functions.async_execution
+def in_context(x):
+    """The continuation that builds the reply is in the caller's context, although it runs on another thread."""
+    return rpc.rpc_async(0, double, args=(x,)).then(lambda done: done.value() * 3)
+
+
+def double(x):
+    return x * 2
+
+
+def differentiate():
+    x = nb.ones(2, requires_grad=True)
+    with dist_autograd.context() as context_id:
+        y = rpc.rpc_sync(1, in_context, args=(x,))
+        dist_autograd.backward(context_id, [y.sum()])
+        return dist_autograd.get_gradients(context_id)[x].data.tolist()
+
+
+def test_results_of_async_functions_are_differentiated(group2):
+    assert group2.call(differentiate) == [6.0, 6.0]
 
 
 def test_the_function_is_marked():
