@@ -177,6 +177,8 @@ class Machine:
         me = self.current
         if me is None:
             return
+        if self.stopping:
+            raise GreenletExit
         if self.learning:
             readers, writers = self.readers.get(word, 0), self.writers.get(word, 0)
             if writes:
@@ -298,11 +300,13 @@ class Machine:
         self.timeouts += 1
 
     def stop(self):
-        """End all threads that are still somewhere."""
+        """End all threads that are still somewhere; what their handlers try on the way out ends at its first access."""
         self.stopping = True
         for thread in self.threads:
             if thread.greenlet and not thread.done:
+                self.current = thread
                 thread.greenlet.throw()
+        self.current = None
 
     def state(self):
         """A number that is the same for two states from which the same can happen."""
