@@ -29,7 +29,7 @@ class Ended:
 class Passes:
     """A program: some workers call `backward`, all serve until every caller has said goodbye."""
 
-    def __init__(self, machine, world, graph_of, ring_capacity=256, light=False):
+    def __init__(self, machine, world, graph_of, ring_capacity=256, light=False, helpers=0):
         self.machine = machine
         self.group = Group(machine, world, ring_capacity, light)
         self.contexts = [agent.contexts.table[CONTEXT] for agent in self.group.agents]
@@ -42,6 +42,8 @@ class Passes:
             ended = Ended(agent, set(self.plans))
             name = f"worker{rank}"
             machine.spawn(name, lambda rank=rank, ended=ended: self.body(rank, ended))
+            for k in range(helpers):
+                machine.spawn(f"{name}.{k + 2}", lambda a=agent, e=ended: a.wait(e, serving=True), name)
         self.watch_rows()
 
     def body(self, rank, ended):

@@ -19,11 +19,11 @@ __all__ = [
 ]
 
 
-def passes(world, build, ring_capacity, light=False, supervisor=False):
+def passes(world, build, ring_capacity, light=False, supervisor=False, helpers=0):
     """A program in which `build(passes)` has made graph and plans."""
 
     def program(machine):
-        made = Passes(machine, world, build, ring_capacity, light)
+        made = Passes(machine, world, build, ring_capacity, light, helpers)
         if supervisor:
             made.group.spawn_supervisor()
         return made.check
