@@ -43,7 +43,9 @@ class Passes:
             name = f"worker{rank}"
             machine.spawn(name, lambda rank=rank, ended=ended: self.body(rank, ended))
             for k in range(helpers):
-                machine.spawn(f"{name}.{k + 2}", lambda a=agent, e=ended: a.wait(e, serving=True), name)
+                machine.spawn(
+                    f"{name}.{k + 2}", lambda a=agent, e=ended: a.wait(e, serving=True), name
+                )
         self.watch_rows()
 
     def body(self, rank, ended):

@@ -55,7 +55,9 @@ KINDS = {
     "four workers": random_passes(4, 26),
     "two workers": random_passes(2, 14),
     "two threads a worker": random_passes(3, 14, helpers=1),
-    "three threads a worker, two callers": random_passes(2, 12, callers=(0, 1), n_passes=2, helpers=2),
+    "three threads a worker, two callers": random_passes(
+        2, 12, callers=(0, 1), n_passes=2, helpers=2
+    ),
 }
 
 
