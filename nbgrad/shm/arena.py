@@ -17,7 +17,8 @@ Assumes  a holder that hands the block on adds a holder BEFORE the message is pu
 V1 (value)       a writer gets WRITING only by a CAS from exactly 1, so no snapshot exists; a snapshot is added only by a
                  CAS from a value without WRITING (! checking first and writing then lets both happen).
 V2 (no waiting)  `begin_write` fails at once where there are other holders: the writer moves to a fresh block.
-V3 (once)        exactly one decrement brings holders to 0, and that one pushes the block; below 0 is a ProtocolError.
+V3 (once)        exactly one decrement brings holders to 0, and that one pushes the block; what `release` returns tells of a bug
+                 where it is below 0 (nothing raises it yet).
 A1 (no ABA)      the return list is pushed by CAS and only ever taken whole by exchange(0), so a head that comes back
                  after having been taken still has its own, rewritten next word.
 A2 (death)       a worker killed inside `allocate` or `release` loses at most blocks of lists that it was changing; pushes

@@ -221,3 +221,22 @@ def test_a_killed_process_moves_no_more():
 
     report = hammer(program, range(100), kill=lambda seed: seed % 2 == 0)
     assert 30 < report.kills <= 50
+
+
+def test_a_stopped_machine_ends_threads_whose_handlers_go_on():
+    machine = Machine()
+    function = machine.source.replaced(count)
+
+    def body():
+        try:
+            function(X)
+        except BaseException:
+            for _ in range(1000):
+                function(X)
+            raise AssertionError("a stopped machine let a thread go on") from None
+
+    machine.spawn("t", body)
+    machine.step(machine.threads[0])  # before its first access
+    machine.stop()
+    assert machine.threads[0].error is None
+    assert machine.get(X >> 3) == 0
