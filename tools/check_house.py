@@ -1,4 +1,4 @@
-"""Check the house rules: floors, cycles, privacy, names, libraries, length, mirrored tests, ordering comments.
+"""Check the house rules: floors, cycles, privacy, names, libraries, length, mirrored tests, ordering comments, documents.
 
 python tools/check_house.py [ROOT]     # one line per broken rule; exit status 1 if any
 
@@ -40,6 +40,8 @@ HOMES = {"numba": "jit", "llvmlite": "jit", "click": "cli", "rich": "cli"}  # on
 MAX_LINES = 400
 UNTESTED = {"__init__", "__main__", "errors"}
 ORDERED = re.compile(r"^[^#]*(?<!def )\b\w+_(acquire|release|acq_rel|seq_cst)\(")
+DOCUMENT = re.compile(r"\b[\w/.-]*[A-Z][A-Z_]+\.md\b")  # documents are named in capitals: README.md
+TEXTS = ("*.py", "*.pml", "*.md")
 PAIRING_LINES = 4  # so close above an ordered access its "pairs with" stands
 
 
@@ -156,11 +158,30 @@ def file_faults(path, root, graph):
             yield f"{where}:{number + 1}: ordered access without a 'pairs with' comment above it"
 
 
+def document_faults(path, root):
+    """Yield one sentence per mention of a document that readers of the repository do not have."""
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        for name in DOCUMENT.findall(line):
+            if not (root / name).exists() and not (path.parent / name).exists():
+                where = path.relative_to(root)
+                yield f"{where}:{number}: cites {name}, which is not in the repository; say the fact itself"
+
+
+def texts(root):
+    """Files whose readers must be able to find what they cite."""
+    yield from sorted(root.glob("*.md"))
+    for folder in ("nbgrad", "tests", "perf", "tools"):
+        for pattern in TEXTS:
+            yield from sorted((root / folder).rglob(pattern))
+
+
 def faults(root):
     """Yield one sentence per broken rule in the house at `root`."""
     graph = {}
     for path in sorted((root / "nbgrad").rglob("*.py")):
         yield from file_faults(path, root, graph)
+    for path in texts(root):
+        yield from document_faults(path, root)
     try:
         graphlib.TopologicalSorter(graph).prepare()
     except graphlib.CycleError as cycle:

@@ -1,4 +1,4 @@
-"""Part: what one worker does in one distributed backward pass (PROTOCOLS.md 5).
+"""Part: what one worker does in one distributed backward pass.
 
 Note [Part]
 ~~~~~~~~~~~
@@ -93,7 +93,7 @@ class Part:
         return self
 
     def may_run_for(self, waited: Any) -> bool:
-        """Whether a thread may run this that waits for `waited` inside user code (PROTOCOLS.md 3).
+        """Whether a thread may run this that waits for `waited` inside user code.
 
         Hooks may need what that thread would do next, unless it waits for this very pass.
         """

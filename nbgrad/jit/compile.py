@@ -1,7 +1,7 @@
 """From a Python function to an object file, through Numba: the only place that imports it, with all its flags.
 
 Numba's own disk cache is not used: it does not see edits in helper files, shares one entry between two flavours of a
-function, and needs Numba itself to load (FACTS.md 7).
+function, and needs Numba itself to load.
 """
 
 import types as python_types
@@ -116,7 +116,7 @@ def lower(p, builder, args):
 
 
 def lower_pause(builder):
-    """Spin hint.  Inline assembler would abort the process (FACTS.md 1), hence the target's intrinsic."""
+    """Spin hint: the target's intrinsic (! inline assembler would abort the process)."""
     ir, cgutils = tools().ir, tools().cgutils
     triple = llvm.get_process_triple()
     if triple.startswith(("x86_64", "i686")):

@@ -2,7 +2,7 @@
 
 Note [Fast calls]
 ~~~~~~~~~~~~~~~~~
-A Numba dispatcher call costs 400-750 ns; a builtin made from a native function costs 40-60 ns (FACTS.md 1).  The
+A Numba dispatcher call costs 400-750 ns; a builtin made from a native function costs 40-60 ns.  The
 native side reads CPython and NumPy structs at fixed offsets (ndarray: data 16, nd 24, dims 32, descr 56, flags 64;
 tuple: size 16, items 24; bytes: size 16, data 32).  `selftest()` compares those offsets with the public API at import;
 where it fails (free-threaded builds, another NumPy ABI) kernels go through the Numba dispatcher instead.

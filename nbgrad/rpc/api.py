@@ -49,9 +49,7 @@ __all__ = [
 
 
 UNSET = -1.0
-SWITCH_INTERVAL_S = (
-    0.0005  # a busy main thread keeps a message waiting for this long, not for 5 ms (FACTS.md)
-)
+SWITCH_INTERVAL_S = 0.0005  # a busy main thread keeps a message waiting for this long, not for 5 ms
 START_S = 30.0
 debug_info: list = []  # functions of further entries for `_get_debug_info`
 on_start: list = []  # functions of an agent: what is attached when a group has formed

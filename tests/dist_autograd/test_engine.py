@@ -152,7 +152,7 @@ def leaves():
     return nb.tensor([1.0, 2.0], requires_grad=True), nb.tensor([3.0, 5.0], requires_grad=True)
 
 
-# ---------------------------------------------------------------- the hang table (reference, 2.10)
+# ---------------------------------------------------------------- programs that hang or time out in PyTorch
 # Each row: program(run, x, y) -> (what `fast` says: None for gradients, else the functions that it must name).
 
 
