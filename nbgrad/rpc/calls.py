@@ -9,37 +9,32 @@ arguments are all tensors has no pickle at all.
 """
 
 import functools
-import importlib
 import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
-from nbgrad.errors import DtypeError, RpcEncodeError
+from nbgrad.errors import RpcEncodeError
 from nbgrad.rpc import codec, remote_error
+from nbgrad.rpc.content import decode, discard
 from nbgrad.rpc.future import Future, describe, run_callbacks
 from nbgrad.rpc.message import (
-    ARRAYS,
     CALL,
     ERROR,
     EXTRA,
     H0,
-    H1,
-    H2,
     H3,
-    H4,
+    HAS_ARGUMENTS,
     INTERN,
+    NOT_STARTED,
     NOTHING,
-    ONE_TENSOR,
+    PICKLED,
     REPLY,
     SOURCE,
 )
+from nbgrad.rpc.names import name_of, resolve
+from nbgrad.rpc.request import Request
 from nbgrad.rpc.serving import UserCode
-
-NOT_STARTED, STARTED = range(2)  # h3 of an ERROR: whether the function began to run
-PICKLED = 0  # function id of a call whose pickle holds (function, args, kwargs)
-HAS_ARGUMENTS = 1 << 31  # flag beside the id: the pickle holds (args, kwargs)
-FUNCTION_ID = HAS_ARGUMENTS - 1
 
 
 class Calls:
@@ -183,7 +178,7 @@ class Calls:
     def on_intern(self, message: tuple) -> None:
         self.functions[message[SOURCE]][message[H0]] = message[EXTRA].decode()
 
-    def on_call(self, message: tuple) -> "Request":
+    def on_call(self, message: tuple) -> Request:
         return Request(self, message)
 
     def function(self, source: int, number: int) -> Callable:
@@ -213,156 +208,3 @@ class Callbacks(UserCode):
 
     def __call__(self) -> None:
         run_callbacks(self.future, self.callbacks)
-
-
-class Request(UserCode):
-    """A call that has arrived, to be run on a serving thread."""
-
-    __slots__ = ("calls", "message")
-
-    def __init__(self, calls: Calls, message: tuple):
-        self.calls, self.message = calls, message
-
-    def __str__(self) -> str:
-        number = self.message[H3] & FUNCTION_ID
-        found = self.calls.functions[self.message[SOURCE]].get(number, "a pickled function")
-        return f"the result of {found if type(found) is str else name_of(found)}"
-
-    def __call__(self) -> None:
-        calls, message = self.calls, self.message
-        agent = calls.agent
-        source, context_id = message[SOURCE], message[H1]
-        joint = agent.joint
-        start_ns = time.perf_counter_ns() if agent.trace else 0
-        try:
-            previous = joint.enter(context_id, message[H4])
-        except Exception as error:  # its context has been released meanwhile
-            discard(message)
-            self.reply_error(error, NOT_STARTED)
-            return
-        progress = NOT_STARTED
-        try:
-            number = message[H3]
-            if number and not number & HAS_ARGUMENTS:
-                function = calls.function(source, number)
-                value = function(
-                    *joint.incoming(source, context_id, message[H2], message[H4], message[ARRAYS])
-                )
-            else:
-                content = unpickle(agent, message)
-                if number:
-                    (args, kwargs), function = content, calls.function(source, number & FUNCTION_ID)
-                else:
-                    function, args, kwargs = content
-                progress = STARTED
-                value = function(*args, **kwargs) if kwargs else function(*args)
-            if not hasattr(function, "_wrapped_async_rpc_function"):
-                self.reply(value)
-            elif isinstance(value, Future):
-                value.add_done_callback(functools.partial(self.reply_later, context_id))
-            else:
-                raise DtypeError(
-                    f"Functions decorated with @rpc.async_function must return a torch.futures.Future: {name_of(function)} "
-                    f"returned {type(value).__name__}; return a nbgrad.futures.Future, or take the decorator away"
-                )
-        except BaseException as error:
-            self.reply_error(error, progress)
-            if is_interrupt(error):
-                raise
-        finally:
-            joint.leave(previous)
-            if agent.trace and start_ns:
-                agent.trace("request", str(self).removeprefix("the result of "), start_ns)
-
-    def reply(self, value: Any) -> None:
-        agent, message = self.calls.agent, self.message
-        source, call = message[SOURCE], message[H0]
-        extra: Any = None
-        plain: Any = ()
-        tensors: Any
-        flags = 0
-        if type(value) is codec.Tensors.kind:
-            tensors, flags = [value], ONE_TENSOR
-        elif value is None:
-            tensors, flags = [], NOTHING
-        else:
-            extra, tensors, plain = codec.encode(value, "the result of a remote call")
-        try:
-            arrays, context_id, message_id, mask = agent.joint.outgoing(tensors, source, self)
-            n_arrays = len(arrays)
-            if plain:
-                what = "an array in the result of a remote call"
-                arrays = (*arrays, *[codec.plain(a, what) for a in plain])
-            header = call, context_id, message_id, flags, mask, n_arrays
-            agent.post(source, 0, REPLY, *header, arrays, extra)
-        except BaseException:
-            codec.discard(extra, len(tensors), len(plain))
-            raise
-
-    def reply_later(self, context_id: int, future: Future) -> None:
-        joint = self.calls.agent.joint
-        try:
-            previous = joint.enter(context_id, self.message[H4])
-            try:
-                if future.error is None:
-                    self.reply(future.result)
-                else:  # (not raised: it may belong to somebody else, and would keep these frames)
-                    self.reply_error(future.error)
-            finally:
-                joint.leave(previous)
-        except Exception as error:
-            self.reply_error(error)
-
-    def reply_error(self, error: BaseException, progress: int = STARTED) -> None:
-        agent, message = self.calls.agent, self.message
-        data = remote_error.pack(error, agent.session.names[agent.rank], agent.rank)
-        agent.post(message[SOURCE], 0, ERROR, message[H0], -1, 0, progress, 0, 0, (), data)
-
-
-def is_interrupt(error: BaseException) -> bool:
-    """Whether it is Ctrl-C for this process; `sys.exit` and the like in user code don't end a worker that serves."""
-    return (
-        isinstance(error, KeyboardInterrupt)
-        and threading.current_thread() is threading.main_thread()
-    )
-
-
-def unpickle(agent: Any, message: tuple) -> Any:
-    """The pickled content of a message; `h5` of its arrays belong to tensors, the rest are plain."""
-    n_tensors, arrays = message[7], message[ARRAYS]
-    try:
-        tensors = agent.joint.incoming(
-            message[SOURCE], message[H1], message[H2], message[H4], arrays[:n_tensors]
-        )
-    except Exception:  # its context has just been released
-        discard(message)
-        raise
-    return codec.decode(message[EXTRA], tensors, list(arrays[n_tensors:]))
-
-
-def discard(message: tuple) -> None:
-    """Nobody wants this message any more: give back what is counted in it."""
-    codec.discard(message[EXTRA], message[7], len(message[ARRAYS]) - message[7])
-
-
-def decode(agent: Any, message: tuple, flags: int) -> Any:
-    """The value of a REPLY."""
-    if flags == ONE_TENSOR:
-        return agent.joint.incoming(
-            message[SOURCE], message[H1], message[H2], message[H4], message[ARRAYS]
-        )[0]
-    return unpickle(agent, message)
-
-
-def resolve(module: str, name: str) -> Any:
-    """The object at `module`.`name`."""
-    found: Any = importlib.import_module(
-        module
-    )  # waits where another thread is importing it right now
-    for part in name.split("."):
-        found = getattr(found, part)
-    return found
-
-
-def name_of(function: Any) -> str:
-    return getattr(function, "__qualname__", None) or repr(function)

@@ -15,8 +15,13 @@ GRAD, ASK, SETTLE, RELEASE, FAILURE, REPORT, DROP_PASS = range(16, 23)
 SOURCE, KIND, H0, H1, H2, H3, H4, H5, ARRAYS, EXTRA = range(10)
 NO_CONTEXT = -1
 
-# flags in h3 of a CALL besides the function id (bits 0-31)
-ASYNC_REMOTE = 1 << 32  # rpc.remote: the value stays here, under the RRef id in h5
+# h3 of a CALL: the function's id, and flags beside it
+PICKLED = 0  # id of a call whose pickle holds (function, args, kwargs)
+HAS_ARGUMENTS = 1 << 31  # the pickle holds (args, kwargs)
+FUNCTION_ID = HAS_ARGUMENTS - 1
+
+# h3 of an ERROR: whether the function began to run
+NOT_STARTED, STARTED = range(2)
 
 # flags in h3 of a REPLY
 ONE_TENSOR, NOTHING = 1, 2  # the value is the only tensor; the value is None

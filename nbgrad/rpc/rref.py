@@ -17,9 +17,9 @@ from typing import Any
 
 from nbgrad.errors import RRefError, SharedMemoryFull
 from nbgrad.rpc import codec, remote_error, state
-from nbgrad.rpc.calls import is_interrupt
 from nbgrad.rpc.future import Future
 from nbgrad.rpc.message import H0, H1, RREF
+from nbgrad.rpc.request import is_interrupt
 from nbgrad.rpc.serving import UserCode
 from nbgrad.rpc.workers import WorkerInfo
 from nbgrad.shm import words

@@ -14,7 +14,6 @@ import pytest
 import nbgrad as nb
 from nbgrad import rpc
 from nbgrad.errors import RemoteError, RpcEncodeError, RpcError
-from nbgrad.rpc import calls
 
 here = sys.modules[__name__]
 
@@ -698,19 +697,6 @@ def test_a_very_long_error_arrives(group2):
 
 
 # ---------------------------------------------------------------- without a group
-
-
-def test_names_are_resolved_in_modules_and_classes():
-    assert calls.resolve("nbgrad.rpc.calls", "Calls.send") is calls.Calls.send
-    with pytest.raises(AttributeError):
-        calls.resolve("nbgrad.rpc.calls", "Calls.nothing")
-    with pytest.raises(ImportError):
-        calls.resolve("nbgrad.rpc.nothing", "x")
-
-
-def test_names_of_functions():
-    assert calls.name_of(Counter.plus) == "Counter.plus"
-    assert calls.name_of(Adder(1)) == "Adder(n=1)"
 
 
 def test_api_needs_a_group():
