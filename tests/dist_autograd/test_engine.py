@@ -1,4 +1,4 @@
-"""Passes across workers: gradients, unused results, retained graphs, failures, threads; compared with one process."""
+"""Passes across workers: gradients, retained graphs, failures, threads; compared with one process."""
 
 import os
 import signal
@@ -10,347 +10,25 @@ import pytest
 
 import nbgrad as nb
 from nbgrad import dist_autograd, rpc
-from nbgrad.errors import BackwardError, FastModeError, GraphError, RpcTimeout
+from nbgrad.errors import BackwardError, GraphError, RpcTimeout
+from tests.dist_autograd.worlds import (
+    Own,
+    across,
+    add,
+    identity,
+    in_one_process,
+    leaves,
+    mul,
+    own,
+    own_gradient,
+    reset,
+    slow_vjp,
+    through,
+    times_own,
+)
 from tests.groups import eventually, on_all
 
-# ---------------------------------------------------------------- what runs on other workers
-
-
-class Own:
-    """A leaf of each worker."""
-
-    w = None
-
-
-def reset(value=2.0):
-    Own.w = nb.tensor([value, value], requires_grad=True)
-
-
-def add(x, y):
-    return x + y
-
-
-def mul(x, y):
-    return x * y
-
-
-def times_own(x):
-    return x * Own.w
-
-
-def own():
-    return Own.w
-
-
-def own_alone(x):
-    """Does not depend on its argument."""
-    return Own.w * 3
-
-
-def number(x):
-    return 7
-
-
-def nothing(x):
-    return None
-
-
-def detached(x):
-    return (x * 2).detach()
-
-
-def identity(x):
-    return x
-
-
-def both(x):
-    return x * 2, x * 3
-
-
-def twice(x):
-    y = x * 2
-    return y, y
-
-
-def in_place(x):
-    with nb.no_grad():
-        x.add_(1)
-    return x * 2
-
-
-def through(x, to):
-    """Nested: this worker's leaf, then another worker's."""
-    return rpc.rpc_sync(to, times_own, (times_own(x),))
-
-
-def slow_vjp(x, seconds):
-    y = x * 2
-
-    def wait(g):
-        time.sleep(seconds)
-
-    y.register_hook(wait)
-    return y
-
-
-def own_gradient(context_id):
-    """Of this worker's leaf: a list, or None."""
-    try:
-        found = dist_autograd.get_gradients(context_id)
-    except RuntimeError:
-        return None
-    return found[Own.w].data.tolist() if Own.w in found else None
-
-
-class Here:
-    """The same functions in one process: a call is a call."""
-
-    def __init__(self):
-        self.leaves = [nb.tensor([2.0, 2.0], requires_grad=True) for _ in range(3)]
-
-    def call(self, to, function, *args):
-        Own.w = self.leaves[to]
-        if function is through:
-            x, other = args
-            return self.call(other, times_own, self.call(to, times_own, x))
-        if function is slow_vjp:
-            return args[0] * 2
-        return function(*args)
-
-    def backward(self, roots, retain=False):
-        nb.autograd.backward(roots, retain_graph=retain)
-
-    def gradient(self, leaf):
-        return None if leaf.grad is None else leaf.grad.data.tolist()
-
-    def owned(self):
-        return [self.gradient(leaf) for leaf in self.leaves]
-
-
-class Across:
-    """On the group, in one context."""
-
-    def __init__(self, context_id, mode):
-        self.context_id, self.mode = context_id, mode
-
-    def call(self, to, function, *args):
-        return rpc.rpc_sync(to, function, args)
-
-    def backward(self, roots, retain=False):
-        dist_autograd.backward(self.context_id, roots, retain, mode=self.mode)
-
-    def gradient(self, leaf):
-        found = dist_autograd.get_gradients(self.context_id)
-        assert leaf.grad is None
-        return found[leaf].data.tolist() if leaf in found else None
-
-    def owned(self):
-        return on_all(own_gradient, self.context_id)
-
-
-def leaves():
-    return nb.tensor([1.0, 2.0], requires_grad=True), nb.tensor([3.0, 5.0], requires_grad=True)
-
-
-# ---------------------------------------------------------------- programs that hang or time out in PyTorch
-# Each row: program(run, x, y) -> (what `fast` says: None for gradients, else the functions that it must name).
-
-
-def used(run, x, y):
-    run.backward([run.call(1, add, x, y).sum()])
-
-
-def unused_other_worker(run, x, y):
-    run.call(2, mul, x, y)
-    run.backward([run.call(1, add, x, y).sum()])
-
-
-def unused_same_worker(run, x, y):
-    run.call(1, mul, x, y)
-    run.backward([run.call(1, add, x, y).sum()])
-
-
-def unused_only(run, x, y):
-    run.call(1, mul, x, y)
-    run.backward([(x * x).sum()])
-
-
-def returns_number(run, x, y):
-    run.call(1, number, x)
-    run.backward([run.call(1, add, x, x).sum()])
-
-
-def returns_nothing(run, x, y):
-    run.call(2, nothing, y)
-    run.backward([(x * 2).sum()])
-
-
-def returns_detached(run, x, y):
-    run.backward([(run.call(1, detached, x) * y).sum()])
-
-
-def returns_own_parameters_only(run, x, y):
-    run.backward([(run.call(1, own_alone, x) * y).sum()])
-
-
-def two_losses_other_workers(run, x, y):
-    first, second = run.call(1, add, x, y).sum(), run.call(2, times_own, x).sum()
-    run.backward([first])
-    run.backward([second])
-
-
-def two_losses_same_worker(run, x, y):
-    first, second = run.call(1, add, x, y).sum(), run.call(1, times_own, x).sum()
-    run.backward([first])
-    run.backward([second])
-
-
-def forward_backward_forward_backward(run, x, y):
-    for _ in range(2):
-        run.backward([run.call(1, mul, x, y).sum()])
-
-
-def unused_inside(run, x, y):
-    """The unused call is made by the callee."""
-    run.backward([run.call(1, call_and_ignore, x).sum()])
-
-
-def call_and_ignore(x):
-    if rpc._is_current_rpc_agent_set():
-        rpc.rpc_sync(2, mul, (x, x))
-    return x * 3
-
-
-def one_of_two_outputs(run, x, y):
-    a, _ = run.call(1, both, x)
-    run.backward([(a * y).sum()])
-
-
-def identity_round_trip(run, x, y):
-    run.backward([(run.call(1, identity, x) * y).sum()])
-
-
-def same_object_twice(run, x, y):
-    a, b = run.call(1, twice, x)
-    run.backward([(a * b).sum()])
-
-
-def in_place_on_the_copy(run, x, y):
-    run.backward([run.call(1, in_place, x).sum()])
-
-
-def longer_than_the_timeout(run, x, y):
-    run.backward([run.call(1, slow_vjp, x, 0.3).sum()])
-
-
-FINE = [
-    used,
-    one_of_two_outputs,
-    identity_round_trip,
-    same_object_twice,
-    in_place_on_the_copy,
-    longer_than_the_timeout,
-]
-UNUSED = {
-    unused_other_worker: ["the result of mul, sent from 'worker2' to 'worker0'"],
-    unused_same_worker: ["the result of mul, sent from 'worker1' to 'worker0'"],
-    unused_only: ["mul"],
-    returns_number: ["number"],
-    returns_nothing: ["nothing"],
-    returns_detached: ["detached"],
-    returns_own_parameters_only: ["own_alone"],
-    two_losses_other_workers: ["times_own"],
-    two_losses_same_worker: ["times_own"],
-    unused_inside: ["the result of mul, sent from 'worker2' to 'worker1'"],
-    forward_backward_forward_backward: ["mul"],
-}
-
-
-def run_row(program, mode):
-    """(gradients across, gradients of one process, error, seconds); runs in worker 0."""
-    on_all(reset)
-    x, y = leaves()
-    error, seconds = None, 0.0
-    with dist_autograd.context() as context_id:
-        run = Across(context_id, mode)
-        start = time.monotonic()
-        try:
-            program(run, x, y)
-        except FastModeError as found:
-            error, seconds = str(found), time.monotonic() - start
-        across = run.gradient(x), run.gradient(y), run.owned()
-    return across, error, seconds
-
-
-def run_row_here(program):
-    x, y = leaves()
-    run = Here()
-    program(run, x, y)
-    return run.gradient(x), run.gradient(y), run.owned()
-
-
-@pytest.mark.parametrize("program", [*FINE, *UNUSED])
-def test_auto_gives_the_gradients_and_absences_of_one_process(group3, program):
-    across, error, _ = group3.call(run_row, program, "auto")
-    assert error is None
-    assert across == run_row_here(program)
-
-
-@pytest.mark.parametrize("program", FINE)
-def test_fast_gives_gradients_where_all_results_are_used(group3, program):
-    across, error, _ = group3.call(run_row, program, "fast")
-    assert error is None
-    expected = run_row_here(program)
-    for found, wanted in zip([*across[:2], *across[2]], [*expected[:2], *expected[2]], strict=True):
-        assert found == wanted or (wanted is None and found in (None, [0.0, 0.0]))
-
-
-@pytest.mark.parametrize("program", UNUSED)
-def test_fast_names_the_unused_calls_at_once(group3, program):
-    _, error, seconds = group3.call(run_row, program, "fast")
-    assert error is not None
-    for name in UNUSED[program]:
-        assert name in error
-    assert seconds < 0.1 + 0.3 * (program is longer_than_the_timeout)
-    assert group3.call(run_row, used, "fast")[1] is None
-
-
-def fetch_twice_use_once(mode):
-    on_all(reset)
-    x, _ = leaves()
-    with dist_autograd.context() as context_id:
-        rref = rpc.remote(1, times_own, (x,))
-        used, _unused = rref.to_here(), rref.to_here()
-        try:
-            dist_autograd.backward(context_id, [used.sum()], mode=mode)
-        except FastModeError as error:
-            return str(error)
-        return dist_autograd.get_gradients(context_id)[x].data.tolist(), on_all(
-            own_gradient, context_id
-        )
-
-
-def test_to_here_twice_with_one_copy_unused(group2):
-    assert group2.call(fetch_twice_use_once, "auto") == ([2.0, 2.0], [None, [1.0, 2.0]])
-    assert "mode 'fast' assumes" in group2.call(fetch_twice_use_once, "fast")
-
-
-def long_backward(seconds):
-    """A backward longer than the RPC timeout has its own deadline."""
-    x, _ = leaves()
-    before = rpc.get_rpc_timeout()
-    rpc._set_rpc_timeout(seconds / 4)
-    try:
-        with dist_autograd.context() as context_id:
-            loss = rpc.rpc_sync(1, slow_vjp, (x, seconds)).sum()
-            dist_autograd.backward(context_id, [loss])
-            return dist_autograd.get_gradients(context_id)[x].data.tolist()
-    finally:
-        rpc._set_rpc_timeout(before)
-
-
-def test_a_backward_longer_than_the_rpc_timeout(group2):
-    assert group2.call(long_backward, 0.4) == [2.0, 2.0]
+# ---------------------------------------------------------------- timeouts
 
 
 def timed_out(seconds):
@@ -467,9 +145,9 @@ SHAPES = [
 
 @pytest.mark.parametrize("program", SHAPES)
 def test_gradients_equal_those_of_one_process(group3, program):
-    across, error, _ = group3.call(run_row, program, "auto")
-    assert error is None
-    assert across == run_row_here(program)
+    found = group3.call(across, program, "auto")
+    assert found.error is None
+    assert found.gradients == in_one_process(program)
 
 
 def parameters_as_arguments():
