@@ -88,7 +88,11 @@ def meet(key: str | None, rank: int, world: int, end: float) -> Meeting:
         if kept is not None:
             kept.close()
         layout = Layout(world)
-        segment = create(name, layout, end) if rank == 0 else attach(name, layout, rank, end)
+        if rank == 0:
+            segment = create(name, layout, end)
+        else:
+            segment = attach(name, layout, rank, end)
+            layout = layout_of(segment)  # the sizes are for rank 0 to choose
         kept = _kept[place] = Meeting(segment, layout, rank)
         kept.watch()
     return kept
@@ -220,12 +224,17 @@ def attach(name: str, layout: Layout, rank: int, end: float) -> Segment:
         pause = min(2 * pause, RETRY_MOST_S)
 
 
+def layout_of(segment: Segment) -> Layout:
+    """The layout that rank 0 has written into the header."""
+    header = (WORLD, RING_CAPACITY, ARENA_BYTES)
+    return Layout(*(words.load(segment.address + word) for word in header))
+
+
 def refuse_other(segment: Segment, layout: Layout, rank: int) -> None:
     """Raise if the segment is of another world size or another nbgrad."""
-    base = segment.address
-    found = Layout(*(words.load(base + word) for word in (WORLD, RING_CAPACITY, ARENA_BYTES)))
-    has_version = words.load(base + VERSION) == version()
-    if has_version and found == layout:
+    found = layout_of(segment)
+    has_version = words.load(segment.address + VERSION) == version()
+    if has_version and found.world == layout.world:
         return
     segment.unmap()
     segment.close()

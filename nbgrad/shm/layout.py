@@ -21,6 +21,7 @@ Words of a worker block, each on its own cache line: who writes, who reads.
             +16 EXIT: 0, or 1 + what `describe_exit` tells, of a process that ended in whatever state.  The supervisor.
 """
 
+import resource
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -52,6 +53,7 @@ SENDERS = SLEEP - 1
 
 NOT_HERE, READY, LEAVING, DRAINED, GONE = range(5)  # values of STATE
 
+LEAST_ARENA_BYTES, MOST_ARENA_BYTES = 1 << 26, 1 << 36
 PASSES, PASS_BYTES = 1024, 128
 CONTEXTS, CONTEXT_BYTES = 65536, 320
 RREFS, RREF_BYTES = 65536, 8
@@ -59,11 +61,19 @@ RREFS, RREF_BYTES = 65536, 8
 
 @dataclass(frozen=True)
 class Layout:
-    """Offsets of one group: everything follows from the number of workers and two sizes."""
+    """Offsets of one group: everything follows from the number of workers and two sizes.
+
+    `arena_bytes` is 64 GiB by default, of which only pages in use take memory; where address space is limited
+    (`ulimit -v`), the arenas together take at most a quarter of it.
+    """
 
     world: int
     ring_capacity: int = 1 << 17
-    arena_bytes: int = 1 << 36
+    arena_bytes: int = 0
+
+    def __post_init__(self) -> None:
+        if self.arena_bytes == 0:
+            object.__setattr__(self, "arena_bytes", fitting_arena_bytes(self.world))
 
     def worker(self, rank: int) -> int:
         """Offset of a worker's block."""
@@ -108,6 +118,15 @@ class Layout:
     @cached_property
     def size_bytes(self) -> int:
         return self.arena(self.world)
+
+
+def fitting_arena_bytes(world: int) -> int:
+    """Bytes of each worker's arena: a power of two that leaves room for everything else."""
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if limit == resource.RLIM_INFINITY:
+        return MOST_ARENA_BYTES
+    share = max(limit // 4 // max(world, 1), LEAST_ARENA_BYTES)
+    return min(1 << share.bit_length() - 1, MOST_ARENA_BYTES)
 
 
 def page(offset: int) -> int:

@@ -82,6 +82,14 @@ def test_worlds_of_two_sizes_do_not_mix(nothing_left, named):
         rendezvous.attach(name, Layout(3), 1, soon())
 
 
+def test_rank_0_chooses_the_sizes(nothing_left, named):
+    name, made = named
+    made.append(rendezvous.create(name, Layout(2, arena_bytes=1 << 26), soon()))
+    made.append(rendezvous.attach(name, Layout(2), 1, soon()))
+    assert rendezvous.layout_of(made[1]) == Layout(2, arena_bytes=1 << 26)
+    assert made[1].size_bytes == made[0].size_bytes
+
+
 def test_another_version_is_refused(nothing_left, named, monkeypatch):
     name, made = named
     made.append(rendezvous.create(name, Layout(2), soon()))

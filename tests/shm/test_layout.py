@@ -1,5 +1,7 @@
 """Layout: nothing overlaps, whatever the group's size."""
 
+import resource
+
 import pytest
 
 from nbgrad.shm import ring
@@ -44,3 +46,19 @@ def test_rows_and_rings_are_aligned():
     assert (
         layout.ring(1, 2) % 64 == layout.pass_row(2, 3) % 64 == layout.context_row(1, 1) % 64 == 0
     )
+
+
+@pytest.mark.parametrize(
+    ("limit", "world", "arena_bytes"),
+    [
+        (resource.RLIM_INFINITY, 2, 1 << 36),
+        (12_000_000_000, 2, 1 << 30),
+        (12_000_000_000, 4, 1 << 29),
+        (1 << 40, 2, 1 << 36),
+        (1 << 30, 31, 1 << 26),
+    ],
+)
+def test_arenas_fit_into_a_limited_address_space(monkeypatch, limit, world, arena_bytes):
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (limit, limit))
+    assert Layout(world).arena_bytes == arena_bytes
+    assert Layout(world, arena_bytes=4096).arena_bytes == 4096
