@@ -6,6 +6,7 @@ __version__ = "0.1.0"
 from nbgrad import (
     autograd,
     checkpoint,
+    cuda,
     dist_autograd,
     distributed,
     distributions,
@@ -17,6 +18,7 @@ from nbgrad import (
     optim,
     profile,
     rpc,
+    utils,
 )
 
 # ---------------------------------------------------------------- tensors and the tape
@@ -51,7 +53,15 @@ from nbgrad.checkpoint import load, save
 
 # ---------------------------------------------------------------- operations
 from nbgrad.ops import (
+    BoolTensor,
+    ByteTensor,
+    CharTensor,
+    DoubleTensor,
+    FloatTensor,
     Generator,
+    IntTensor,
+    LongTensor,
+    ShortTensor,
     abs,
     add,
     all,

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 NAMES = {
+    "cuda",
     "distributed",
     "distributions",
     "futures",

@@ -16,7 +16,7 @@ from nbgrad.nn.activations import (
 )
 from nbgrad.nn.containers import ModuleDict, ModuleList, ParameterList, Sequential
 from nbgrad.nn.conv import Conv2d
-from nbgrad.nn.dropout import Dropout
+from nbgrad.nn.dropout import Dropout, Dropout2d
 from nbgrad.nn.embedding import Embedding, EmbeddingBag
 from nbgrad.nn.flatten import Flatten, Unflatten
 from nbgrad.nn.linear import Identity, Linear

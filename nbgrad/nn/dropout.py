@@ -2,7 +2,7 @@
 
 from nbgrad.autograd import Tensor
 from nbgrad.nn.module import Module
-from nbgrad.ops.dropout import dropout
+from nbgrad.ops.dropout import dropout, dropout2d
 
 
 class Dropout(Module):
@@ -26,3 +26,17 @@ class Dropout(Module):
 
     def extra_repr(self) -> str:
         return f"p={self.p}, inplace={self.inplace}"
+
+
+class Dropout2d(Dropout):
+    """As `Dropout`, for whole channels of inputs of shape (n, channels, height, width).
+
+    Examples
+    --------
+    >>> import nbgrad as nb
+    >>> nb.nn.Dropout2d(0.5).eval()(nb.ones(1, 2, 1, 1)).shape
+    Size([1, 2, 1, 1])
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        return dropout2d(input, self.p, self.training)

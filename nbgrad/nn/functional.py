@@ -10,7 +10,7 @@ from nbgrad.errors import DtypeError
 from nbgrad.ops.activation import elu, gelu, leaky_relu, relu, silu, softplus
 from nbgrad.ops.conv2d import conv2d
 from nbgrad.ops.cross_entropy import cross_entropy, nll_loss
-from nbgrad.ops.dropout import dropout
+from nbgrad.ops.dropout import dropout, dropout2d
 from nbgrad.ops.embedding import embedding, embedding_bag
 from nbgrad.ops.linear import linear
 from nbgrad.ops.losses import (
@@ -35,6 +35,7 @@ __all__ = [
     "conv2d",
     "cross_entropy",
     "dropout",
+    "dropout2d",
     "elu",
     "embedding",
     "embedding_bag",

@@ -115,3 +115,13 @@ from nbgrad.ops.shape import (
 from nbgrad.ops.softmax import log_softmax, logsumexp, softmax
 from nbgrad.ops.sparse import sparse_coo_tensor
 from nbgrad.ops.threads import get_num_threads, set_num_threads
+from nbgrad.ops.typed import (
+    BoolTensor,
+    ByteTensor,
+    CharTensor,
+    DoubleTensor,
+    FloatTensor,
+    IntTensor,
+    LongTensor,
+    ShortTensor,
+)

@@ -1,7 +1,12 @@
 """dropout: zero elements at random, and scale the others so that the mean stays."""
 
+import numpy as np
+
 from nbgrad.autograd.op import op
+from nbgrad.autograd.tensor import Tensor
+from nbgrad.errors import ShapeError
 from nbgrad.jit import maker
+from nbgrad.ops.arithmetic import mul
 from nbgrad.ops.broadcast import contiguous
 from nbgrad.ops.pointwise import floats
 from nbgrad.ops.random import default_generator
@@ -56,6 +61,46 @@ def dropout(residuals, g):
         return (g,)
     kept, scale = residuals
     return (_masked(contiguous(g), kept, scale),)
+
+
+def dropout2d(input: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
+    """Zero whole channels with probability p; multiply the others by 1 / (1 - p).
+
+    Parameters
+    ----------
+    input : Tensor, shape (n, channels, height, width) or (channels, height, width)
+        Feature maps.
+    p : float
+        Probability of zeroing a channel.
+    training : bool
+        If False nothing happens.
+
+    Raises
+    ------
+    ShapeError
+        If the input has not 3 or 4 dimensions.
+    ValueError
+        If p is not between 0 and 1.
+
+    References
+    ----------
+    Tompson et al. 2015, Efficient object localization using convolutional networks.
+
+    Examples
+    --------
+    >>> import nbgrad as nb
+    >>> nb.nn.functional.dropout2d(nb.ones(1, 2, 1, 1), 1.0).tolist()
+    [[[[0.0]], [[0.0]]]]
+    """
+    if input.ndim not in (3, 4):
+        raise ShapeError(
+            f"dropout2d: input must have 3 or 4 dimensions (channels, height and width at the end), got shape "
+            f"{tuple(input.shape)}"
+        )
+    if not training and 0.0 <= p <= 1.0:
+        return input
+    channels = Tensor(np.ones((*input.shape[:-2], 1, 1), input.dtype))
+    return mul(input, dropout(channels, p, training))
 
 
 @maker("auf>a")

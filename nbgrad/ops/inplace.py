@@ -14,7 +14,8 @@ from nbgrad.autograd.grad_mode import is_grad_enabled
 from nbgrad.autograd.sparse import SparseArray
 from nbgrad.autograd.tensor import Tensor
 from nbgrad.errors import DtypeError, GraphError, ShapeError
-from nbgrad.ops.index import plain_index
+from nbgrad.ops.dims import dim_of
+from nbgrad.ops.index import grid, plain_index
 from nbgrad.ops.random import default_generator
 
 
@@ -143,6 +144,88 @@ def normal_(x: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Any = 
     array = target(x)
     rng = (generator or default_generator).rng
     array[...] = rng.standard_normal(array.shape, array.dtype) * std + mean
+    return x
+
+
+def random_(x: Tensor, from_: int = 0, to: int | None = None, *, generator: Any = None) -> Tensor:
+    """Whole numbers drawn from `from_` to `to - 1` (all that the dtype holds exactly, if None), in place.
+
+    Parameters
+    ----------
+    from_, to : int
+        Limits; a single argument is `to`, as in PyTorch.
+    generator : Generator, optional
+        Where from; default: this process's.
+
+    Raises
+    ------
+    ValueError
+        If there is no number between the limits.
+
+    Examples
+    --------
+    >>> import nbgrad as nb
+    >>> nb.empty(3).random_(5, 6)
+    tensor([5., 5., 5.])
+    """
+    array = target(x)
+    if to is None:
+        from_, to = (0, from_) if from_ else (0, None)
+    if to is None:
+        is_float = array.dtype.kind == "f"
+        limit = (1 << np.finfo(array.dtype).nmant + 1) if is_float else limit_of(array.dtype)
+    else:
+        limit = to
+    if from_ >= limit:
+        raise ValueError(
+            f"random_ expects 'from' to be less than 'to', but got from={from_} >= to={limit}"
+        )
+    rng = (generator or default_generator).rng
+    array[...] = rng.integers(from_, limit, array.shape, np.int64)
+    return x
+
+
+def limit_of(dtype: np.dtype) -> int:
+    """One more than the largest whole number of a dtype (int64: the largest itself)."""
+    return 2 if dtype.kind == "b" else min(int(np.iinfo(dtype).max) + 1, (1 << 63) - 1)
+
+
+def scatter_(x: Tensor, dim: int, index: Tensor, src: Any = None, *, value: Any = None) -> Tensor:
+    """x[index[i][j]][j] = src[i][j] for dim 0, and so on for other dimensions, in place.
+
+    Parameters
+    ----------
+    dim : int
+        Along which to write.
+    index : Tensor of int64
+        As many dimensions as `x`, each at most as large as that of `src`.
+    src : Tensor or number
+        What to write; a number may also be given as `value`.
+
+    Raises
+    ------
+    ShapeError
+        If dimensions don't match.
+    IndexError
+        If an index is out of range.
+
+    Examples
+    --------
+    >>> import nbgrad as nb
+    >>> nb.zeros(2, 3).scatter_(1, nb.tensor([[2], [0]]), 1.0)
+    tensor([[0., 0., 1.],
+            [1., 0., 0.]])
+    """
+    array, places = target(x, src), index.data
+    source = plain(value if src is None else src)
+    if places.ndim != array.ndim or np.ndim(source) not in (0, array.ndim):
+        raise ShapeError(
+            f"scatter_: Index tensor must have the same number of dimensions as self tensor and src: {places.shape}, "
+            f"{array.shape} and {np.shape(source)}"
+        )
+    if np.ndim(source):
+        source = source[tuple([slice(n) for n in places.shape])]
+    array[grid(places, dim_of(dim, array.ndim))] = source
     return x
 
 

@@ -207,7 +207,7 @@ SAME_NAME: dict[Any, str] = {
         "bitwise_not isnan isinf isfinite equal allclose isclose"
     ),
     index: "gather index_select masked_fill masked_select",
-    inplace: "add_ sub_ mul_ div_ zero_ fill_ copy_ clamp_ uniform_ normal_",
+    inplace: "add_ sub_ mul_ div_ zero_ fill_ copy_ clamp_ uniform_ normal_ random_ scatter_",
     matmul: "matmul mm bmm mv dot",
     pointwise: ("neg abs exp log log1p sqrt rsqrt reciprocal sin cos tanh sigmoid"),
     reduce: "sum mean max min amax amin argmax argmin any all var std norm",

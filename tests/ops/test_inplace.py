@@ -81,3 +81,41 @@ def test_shapes_that_do_not_fit():
         nb.ones(2).copy_(nb.ones(3))
     with pytest.raises(TypeError):
         nb.ones(2, dtype=nb.int64).add_(0.5)
+
+
+def test_random_whole_numbers():
+    nb.manual_seed(0)
+    x = nb.empty(1000, dtype=nb.int64)
+    assert x.random_(2, 5) is x
+    assert set(x.tolist()) == {2, 3, 4}
+    assert set(x.random_(2).tolist()) == {0, 1}
+    assert x.random_().max().item() > 1 << 60
+    assert nb.empty(1000, dtype=nb.uint8).random_().max().item() > 250
+    assert set(nb.empty(100, dtype=nb.bool).random_().tolist()) == {False, True}
+    y = nb.empty(1000).random_()
+    assert (1 << 23) < y.max().item() < 1 << 24
+    assert (y == y.floor()).all()
+    g = nb.Generator().manual_seed(1)
+    first = nb.empty(5).random_(100, generator=g).tolist()
+    assert nb.empty(5).random_(100, generator=g.manual_seed(1)).tolist() == first
+    with pytest.raises(ValueError, match="'from' to be less than 'to'"):
+        x.random_(5, 5)
+
+
+def test_scatter():
+    labels = nb.tensor([[2], [0]])
+    x = nb.zeros(2, 3)
+    assert x.scatter_(1, labels, 1) is x
+    assert x.tolist() == [[0, 0, 1], [1, 0, 0]]
+    x.scatter_(-1, labels, value=5.0)
+    assert x.tolist() == [[0, 0, 5], [5, 0, 0]]
+    x.scatter_(0, nb.tensor([[1, 0, 1]]), nb.tensor([[7.0, 8.0, 9.0], [0.0, 0.0, 0.0]]))
+    assert x.tolist() == [[0, 8, 5], [7, 0, 9]]
+    with pytest.raises(ShapeError, match="same number of dimensions"):
+        x.scatter_(0, nb.tensor([1]), 1.0)
+    with pytest.raises(ShapeError, match="same number of dimensions"):
+        x.scatter_(0, labels, nb.ones(2))
+    with pytest.raises(IndexError):
+        x.scatter_(1, nb.tensor([[3], [0]]), 1.0)
+    with pytest.raises(GraphError):
+        nb.ones(2, 3, requires_grad=True).scatter_(1, labels, 1.0)
