@@ -63,7 +63,7 @@ class Context:
         self.gradients: dict = {}  # leaf -> Tensor, the sum over passes that are done
         self.lock = threading.Lock()
         self.served: set = set()  # message ids of sends that some pass has served
-        self.statistics: dict = {}  # pass id -> PartStatistics
+        self.statistics: dict = {}  # pass id -> what `pass_statistics` tells of it
 
     def _context_id(self) -> int:
         return self.id
@@ -79,6 +79,8 @@ class Context:
 
     def merge_done(self) -> None:
         """Add the leaf sums of passes that are done; drop those of passes that failed: all or nothing."""
+        if not self.passes:
+            return
         with self.lock:
             for pass_id, part in list(self.passes.items()):
                 outcome = part.outcome()

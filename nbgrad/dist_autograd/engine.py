@@ -95,7 +95,7 @@ class Engine:
         context.passes[pass_id] = part
         try:
             self.seed(part, roots)
-            part()  # what came meanwhile
+            part.end_seed()  # and what came meanwhile
             if ledger.status(row) == ledger.RUNNING:
                 agent.wait(running)
             is_explained = running.failures or running.reports or self.is_released(context)

@@ -44,4 +44,4 @@ def local_statistics(context_id: int) -> list:
     if context is None:
         return []
     context.merge_done()
-    return list(context.statistics.items())
+    return [(pass_id, PartStatistics(*told)) for pass_id, told in context.statistics.items()]

@@ -23,7 +23,7 @@ def spread(g: np.ndarray, shape: tuple, axes: tuple) -> np.ndarray:
 def filled(shape: tuple, g: np.ndarray) -> np.ndarray:
     """A new array with `g` repeated to a shape."""
     x_bar = empty(shape, g.dtype)
-    np.copyto(x_bar, g)
+    x_bar[...] = g
     return x_bar
 
 
@@ -70,8 +70,8 @@ def sum(x, dim=None, keepdim=False, dtype=None):
 @sum.vjp
 def sum(residuals, g):
     shape, axes, dtype = residuals
-    x_bar = filled(shape, spread(g, shape, axes))
-    return (x_bar if x_bar.dtype == dtype else x_bar.astype(dtype),)
+    x_bar = filled(shape, g if g.ndim == 0 else spread(g, shape, axes))
+    return (x_bar if x_bar.dtype is dtype else x_bar.astype(dtype, copy=False),)
 
 
 @op

@@ -1,6 +1,7 @@
 """init_rpc and shutdown: places, late workers, timeouts, forgotten shutdowns, many groups in one process."""
 
 import os
+import re
 import threading
 import time
 
@@ -223,16 +224,19 @@ def test_a_forgotten_shutdown_ends_the_run(nothing_left):
 def fail_while_others_serve(rank):
     join(rank, 3)
     if rank == 1:
-        raise LookupError("worker 1 has no luck")
+        raise LookupError(f"worker 1 has no luck at {time.monotonic()}")
     rpc.shutdown()
 
 
 def test_an_error_in_one_worker_ends_the_group_and_is_told(nothing_left):
-    start = time.monotonic()
     with pytest.raises(ProcessRaisedException, match="worker 1 has no luck") as caught:
         spawn(fail_while_others_serve, nprocs=3)
+    told = time.monotonic()
     assert caught.value.error_index == 1
-    assert time.monotonic() - start < 6
+    raised = float(
+        re.search(r"no luck at ([\d.]+)", str(caught.value))[1]
+    )  # one clock for all processes
+    assert told - raised < 5
 
 
 def shutdown_in_a_thread(rank, folder):
