@@ -54,3 +54,15 @@ def _added(x, y, z):
 def _add_into(x, total):
     for i in range(x.size):
         total[i] += x[i]
+
+
+ones: dict = {}  # dtype -> a scalar 1 to copy: np.ones_like takes ten times as long
+
+
+def one_like(root: np.ndarray) -> np.ndarray:
+    """The cotangent of a root of one element: a new array."""
+    one = ones.get(root.dtype)
+    if one is None:
+        one = ones[root.dtype] = np.ones((), root.dtype)
+    g = one.copy()
+    return g.reshape(root.shape) if root.ndim else g

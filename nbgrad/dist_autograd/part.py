@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from nbgrad.autograd.function import pull_back
-from nbgrad.autograd.grad_buffer import add_into, added
+from nbgrad.autograd.grad_buffer import add_into, added, one_like
 from nbgrad.autograd.grad_mode import set_enabled
 from nbgrad.autograd.hooks import run_leaf, run_post, run_pre
 from nbgrad.autograd.sparse import densified
@@ -33,18 +33,6 @@ from nbgrad.shm.binding import block_of
 
 ndarray = np.ndarray
 RETAIN, ABSENT = 1, 2  # flags in h3 of a GRAD
-ones: dict = {}  # dtype -> a scalar 1 to copy: np.ones_like takes ten times as long
-
-
-def one_like(root: ndarray) -> ndarray:
-    """The cotangent of a root of one element: a new array."""
-    one = ones.get(root.dtype)
-    if one is None:
-        one = ones[root.dtype] = np.ones((), root.dtype)
-    g = one.copy()
-    if root.ndim:
-        g.shape = root.shape
-    return g
 
 
 class Part:
@@ -286,19 +274,8 @@ class Part:
         self, target: int, kind: int, message_id: int, flags: int, mask: int, arrays: tuple
     ) -> None:
         self.n_messages += 1
-        self.agent.post(
-            target,
-            self.row,
-            kind,
-            self.id,
-            self.context.id,
-            message_id,
-            flags,
-            mask,
-            0,
-            arrays,
-            None,
-        )
+        ids = self.id, self.context.id, message_id
+        self.agent.post(target, self.row, kind, *ids, flags, mask, 0, arrays, None)
 
     def trace(self, kind: str, name: str, start_ns: int) -> None:
         """Tell the profile, if it is still on."""

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from nbgrad.autograd.grad_buffer import add_into, added
+from nbgrad.autograd.grad_buffer import add_into, added, one_like
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -21,3 +21,11 @@ def test_views_with_gaps():
     add_into(x.T, total)
     np.testing.assert_array_equal(total, x.T)
     np.testing.assert_array_equal(added(x.T, x.T), 2 * x.T)
+
+
+def test_the_cotangent_of_a_root_is_a_new_array_of_its_shape_and_dtype():
+    for root in (np.zeros((), np.float32), np.zeros((1, 1)), np.zeros(1, np.complex64)):
+        g = one_like(root)
+        assert (g.shape, g.dtype, g.item()) == (root.shape, root.dtype, 1)
+        g[...] = 2
+        assert one_like(root).item() == 1
