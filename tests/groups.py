@@ -43,12 +43,12 @@ SETTLE_S = 2.0  # what runs in the background (releases, deletes) is done
 # ---------------------------------------------------------------- in the workers
 
 
-def serve(rank, world, pipe, folder, timeout_s):
+def serve(rank, world, pipe, folder, options):
     """The program of a worker."""
     warnings.simplefilter("error")
     faulthandler.register(signal.SIGUSR1, open(folder / f"stacks of worker{rank}", "w"))  # noqa: SIM115
     threading.excepthook = functools.partial(note_error, folder / f"errors of worker{rank}")
-    options = rpc.TensorPipeRpcBackendOptions(rpc_timeout=timeout_s)
+    options = rpc.TensorPipeRpcBackendOptions(**options)
     rpc.init_rpc(f"worker{rank}", rank=rank, world_size=world, rpc_backend_options=options)
     if rank == 0:
         answer(pipe)
@@ -135,17 +135,19 @@ def eventually(condition, seconds=SETTLE_S):
 class Group:
     """A group of `world` workers.
 
-    ring_capacity and arena_bytes replace those of the segment's layout; `timeout_s` is the default of its calls.
+    ring_capacity and arena_bytes replace those of the segment's layout; `timeout_s` is the default of its calls, and
+    `options` are further ones of init_rpc.
     """
 
-    def __init__(self, world, timeout_s=60.0, **sizes):
+    def __init__(self, world, timeout_s=60.0, options=None, **sizes):
         self.world = world
+        options = {"rpc_timeout": timeout_s} | (options or {})
         self.folder = Path(tempfile.mkdtemp(prefix="nbgrad-group-"))
         self.is_broken = self.is_closed = False
         self.pipe, theirs = Pipe()
         with mock.patch("nbgrad.group.processes.Layout", functools.partial(Layout, **sizes)):
             self.context = nb.multiprocessing.spawn(
-                serve, args=(world, theirs, self.folder, timeout_s), nprocs=world, join=False
+                serve, args=(world, theirs, self.folder, options), nprocs=world, join=False
             )
         theirs.close()
         assert self.receive("init_rpc", START_S)[0] == "ready"

@@ -94,7 +94,7 @@ def init_rpc(
     State.timeout_s = options.rpc_timeout
     agent: Any = Agent(session)
     agent.workers = Workers(session.names, rank)
-    agent.calls = Calls(agent)
+    agent.calls = Calls(agent, options.max_queued_calls)
     agent.rrefs = RRefs(agent)
     agent.meetings = Meetings()
     agent.switch_interval = sys.getswitchinterval()

@@ -8,7 +8,6 @@ A function travels as a number that this caller has given it for that callee (IN
 arguments are all tensors has no pickle at all.
 """
 
-import functools
 import threading
 import time
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from typing import Any
 
 from nbgrad.errors import RpcEncodeError
 from nbgrad.rpc import codec, remote_error
+from nbgrad.rpc.backpressure import LIMIT, Backpressure
 from nbgrad.rpc.content import decode, discard
 from nbgrad.rpc.future import Future, describe, run_callbacks
 from nbgrad.rpc.message import (
@@ -40,8 +40,10 @@ from nbgrad.rpc.serving import UserCode
 class Calls:
     """The calls of one agent, both ways."""
 
-    def __init__(self, agent: Any):
+    def __init__(self, agent: Any, most_queued: int = LIMIT):
         self.agent = agent
+        self.names = agent.session.names
+        self.pressure = Backpressure(agent, most_queued)
         self.ids: list[dict] = [{} for _ in range(agent.world)]  # per callee: function -> id
         self.functions: list[dict] = [{} for _ in range(agent.world)]  # per caller: id -> function
         self.interning = threading.Lock()
@@ -64,6 +66,9 @@ class Calls:
         """Post the call; its future."""
         agent = self.agent
         start_ns = time.perf_counter_ns() if agent.trace else 0
+        pressure = self.pressure
+        if pressure.sent[target] >= pressure.may_send[target]:
+            pressure.make_room(target, function, timeout)
         number = self.ids[target].get(function) if getattr(function, "__hash__", None) else None
         if number is None:
             number = self.intern(target, function)
@@ -94,12 +99,13 @@ class Calls:
             future = Future(agent=agent)
             future.on_failure = on_failure
             future.targets = 1 << target
-            future.text = functools.partial(self.describe, function, target)
+            future.text = function, self.names[target]
             call = agent.new_call(future)
             if timeout > 0:
                 agent.set_deadline(future, timeout)
             header = call, context_id, message_id, number, mask, n_arrays
             agent.post(target, 0, CALL, *header, arrays, extra)
+            pressure.sent[target] += 1
         except BaseException:
             agent.futures.pop(call, None)
             codec.discard(extra, len(tensors), len(plain))
@@ -107,9 +113,6 @@ class Calls:
         if start_ns:
             agent.trace("call", name_of(function), start_ns)
         return future
-
-    def describe(self, function: Callable, target: int) -> str:
-        return f"{name_of(function)} on worker {self.agent.session.names[target]!r}"
 
     def intern(self, target: int, function: Callable) -> int:
         """Give the function a number for this callee; 0 if it must be pickled with each call.

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from nbgrad.errors import RpcTimeout
+from nbgrad.rpc.names import name_of
 
 
 class Future:
@@ -47,7 +48,7 @@ class Future:
         self.deadline = self.timeout = 0.0  # 0: none
         self.on_failure: Any = None  # what else to call with this future if the call fails
         self.targets = 0  # mask of the workers that it waits for
-        self.text: Any = None  # what it waits for, for messages
+        self.text: Any = "a future"  # what it waits for: see `describe`
         self.lock_event: threading.Event | None = None
 
     @classmethod
@@ -227,7 +228,8 @@ def wait_all(futures: Sequence[Future]) -> list:
 
 
 def describe(text: Any) -> str:
-    return text() if callable(text) else str(text)
+    """What is waited for, in words: text is a str, or (function, name of the worker where it runs)."""
+    return text if type(text) is str else f"{name_of(text[0])} on worker {text[1]!r}"
 
 
 def is_late(future: Future) -> bool:

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from nbgrad.rpc.backpressure import LIMIT
+
 
 class BackendType(Enum):
     """Backends by PyTorch's names; both mean shared memory here."""
@@ -24,6 +26,9 @@ class TensorPipeRpcBackendOptions:
         Seconds that a call may take by default; 0 for ever.
     init_method : str
         Names the group, as MASTER_ADDR and MASTER_PORT do; no port is opened.
+    max_queued_calls : int
+        Calls from this worker that may lie unread or queued at another one; who sends more waits until that worker has
+        begun to run some.  Bounds the memory that a slow worker takes.
 
     Examples
     --------
@@ -39,6 +44,13 @@ class TensorPipeRpcBackendOptions:
     devices: Any = None
     _transports: Any = None
     _channels: Any = None
+    max_queued_calls: int = LIMIT
+
+    def __post_init__(self) -> None:
+        if self.max_queued_calls < 1:
+            raise ValueError(
+                f"max_queued_calls is {self.max_queued_calls}: at least one call must be allowed to wait"
+            )
 
     def set_device_map(self, to: str, device_map: dict) -> None:
         """Refused unless it maps the CPU to itself: there are no other devices."""

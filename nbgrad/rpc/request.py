@@ -31,6 +31,8 @@ from nbgrad.rpc.message import (
 )
 from nbgrad.rpc.names import name_of
 from nbgrad.rpc.serving import UserCode
+from nbgrad.shm import words
+from nbgrad.shm.layout import BEGUN
 
 
 class Request(UserCode):
@@ -51,6 +53,9 @@ class Request(UserCode):
         agent = calls.agent
         source, context_id = message[SOURCE], message[H1]
         joint = agent.joint
+        words.fetch_add(
+            agent.own + BEGUN + 8 * source, 1
+        )  # Note [Room]: its caller may send one more
         start_ns = time.perf_counter_ns() if agent.trace else 0
         try:
             previous = joint.enter(context_id, message[H4])

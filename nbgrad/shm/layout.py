@@ -19,6 +19,7 @@ Words of a worker block, each on its own cache line: who writes, who reads.
   POISON    0, or 1 + what `describe_exit` tells of this worker's end.  The supervisor (and a worker that gives up).
   STATE     a State.  This worker; the last that leaves resets it.  +8 its pid, or 0: nobody has taken this rank.
             +16 EXIT: 0, or 1 + what `describe_exit` tells, of a process that ended in whatever state.  The supervisor.
+  BEGUN     one word per worker: how many of its calls have begun to run here.  This worker; each of them reads its own.
 """
 
 import resource
@@ -47,6 +48,7 @@ BARRIER = 512
 NAME_SIZE, NAME = 640, 648
 NAME_BYTES = 128
 SENT_MESSAGES, SENT_COPIED, SENT_ZERO_COPY = 800, 808, 816  # statistics of this worker's posts
+BEGUN = 1024  # 8 bytes per caller
 
 SLEEP = 1 << 31
 SENDERS = SLEEP - 1

@@ -149,7 +149,7 @@ def test_time_out_after_the_result_changes_nothing():
 
 def test_time_out_says_what_it_was():
     future = Future()
-    future.timeout, future.text = 1.5, lambda: "f on worker 'w'"
+    future.timeout, future.text = 1.5, "f on worker 'w'"
     time_out(future)
     with pytest.raises(RpcTimeout, match=r"timeout \(1500 ms\).*f on worker 'w'"):
         future.wait()

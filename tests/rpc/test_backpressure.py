@@ -1,0 +1,180 @@
+"""A caller waits while too many of its calls lie at a worker, and never for what only it could bring about."""
+
+import ctypes
+import os
+import threading
+import time
+
+import pytest
+
+from nbgrad import rpc
+from nbgrad.errors import RpcEncodeError, RpcTimeout, WorkerDied
+from nbgrad.futures import Future
+from nbgrad.rpc import state
+from tests import groups
+
+LIMIT = 4
+
+
+@pytest.fixture(scope="module")
+def narrow():
+    """Two workers, of which each lets at most LIMIT calls of the other lie."""
+    with groups.fresh(2, options={"max_queued_calls": LIMIT}) as group:
+        yield group
+
+
+def pressure():
+    return state.agent().calls.pressure
+
+
+def nothing():
+    return None
+
+
+def hold_gil(ms):
+    """Nothing else happens in this worker for so long."""
+    ctypes.PyDLL(None).usleep(ms * 1000)
+
+
+def send_to(worker, n):
+    """(most that lay there at any time, times waited, results) of `n` calls sent at once."""
+    most, before, futures = 0, pressure().n_waits[worker], []
+    for k in range(n):
+        futures.append(rpc.rpc_async(worker, abs, args=(-k,)))
+        most = max(most, pressure().queued(worker))
+    return most, pressure().n_waits[worker] - before, [future.wait() for future in futures]
+
+
+def send_to_a_slow_worker():
+    busy = rpc.rpc_async(1, hold_gil, args=(100,))
+    found = send_to(1, 50)
+    busy.wait()
+    return found, pressure().waited_s[1]
+
+
+def test_a_slow_worker_gets_no_more_than_the_limit(narrow):
+    (most, n_waits, results), waited_s = narrow.call(send_to_a_slow_worker)
+    assert 0 < most <= LIMIT
+    assert n_waits > 0
+    assert 0 < waited_s < 20
+    assert results == list(range(50))
+
+
+def test_without_the_limit_it_gets_all(group2):
+    (most, n_waits, results), _ = group2.call(send_to_a_slow_worker)
+    assert most > LIMIT
+    assert n_waits == 0
+    assert results == list(range(50))
+
+
+def test_calls_to_oneself_are_bounded_too(narrow):
+    most, _, results = narrow.call(send_to, 0, 50)
+    assert most <= LIMIT
+    assert results == list(range(50))
+
+
+def forth_and_back(depth):
+    return (
+        0 if depth == 0 else 1 + rpc.rpc_sync(1 - state.agent().rank, forth_and_back, (depth - 1,))
+    )
+
+
+def nest(n, depth):
+    futures = [rpc.rpc_async(1, forth_and_back, args=(depth,)) for _ in range(n)]
+    return [future.wait() for future in futures]
+
+
+def test_nested_calls_do_not_wait_for_room_that_only_they_make(narrow):
+    assert narrow.call(nest, 40, 5) == [5] * 40
+
+
+class Batch:
+    """Calls that are answered when all have come, as in a parameter server that updates once per batch."""
+
+    lock = threading.Lock()
+    waiting: list = []
+
+
+@rpc.functions.async_execution
+def join_batch(size):
+    future = Future()
+    with Batch.lock:
+        Batch.waiting.append(future)
+        batch = list(Batch.waiting) if len(Batch.waiting) == size else []
+        if batch:
+            Batch.waiting.clear()
+    for member in batch:
+        member.set_result(size)
+    return future
+
+
+def meet(size):
+    futures = [rpc.rpc_async(1, join_batch, args=(size,)) for _ in range(size)]
+    return [future.wait() for future in futures]
+
+
+def test_calls_that_answer_only_when_all_have_come_finish(narrow):
+    assert narrow.call(meet, 10 * LIMIT) == [10 * LIMIT] * (10 * LIMIT)
+
+
+def send_with_little_time():
+    busy = rpc.rpc_async(1, hold_gil, args=(700,))
+    assert groups.eventually(lambda: pressure().queued(1) == 0)
+    futures, text = [], None
+    start = time.monotonic()
+    try:
+        for _ in range(1000):
+            futures.append(rpc.rpc_async(1, nothing, timeout=0.1))
+    except RpcTimeout as error:
+        text = str(error)
+    took_s = time.monotonic() - start
+    for future in [busy, *futures]:
+        try:
+            future.wait()
+        except RpcTimeout:  # sent in time, and late
+            pass
+    return text, took_s
+
+
+def test_who_waits_for_room_too_long_is_told_which_worker_is_slow(narrow):
+    text, took_s = narrow.call(send_with_little_time)
+    assert "nothing on worker 'worker1' would be one more of 4 calls" in text
+    assert "rpc.statistics()" in text
+    assert took_s < 0.65
+
+
+def refused_calls_then_one():
+    for _ in range(3 * LIMIT):
+        with pytest.raises(RpcEncodeError):
+            rpc.rpc_sync(1, abs, args=(threading.Lock(),))
+    return rpc.rpc_sync(1, abs, args=(-3,), timeout=5), pressure().queued(1)
+
+
+def test_calls_that_can_not_be_sent_take_no_room(narrow):
+    assert narrow.call(refused_calls_then_one) == (3, 0)
+
+
+def die_soon():
+    hold_gil(100)
+    os._exit(3)
+
+
+def send_until_it_dies():
+    rpc.rpc_async(1, die_soon)
+    try:
+        for _ in range(1000):
+            rpc.rpc_async(1, nothing)
+    except WorkerDied as error:
+        return error.name
+    return None
+
+
+def test_a_death_ends_the_wait_for_room():
+    with groups.fresh(2, options={"max_queued_calls": LIMIT}) as group:
+        assert group.call(send_until_it_dies) == "worker1"
+        group.is_broken = True
+
+
+def test_a_limit_below_one_is_refused():
+    with pytest.raises(ValueError, match="max_queued_calls is 0"):
+        rpc.TensorPipeRpcBackendOptions(max_queued_calls=0)
