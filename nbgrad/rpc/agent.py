@@ -126,7 +126,7 @@ class Agent:
     def shrink(self, target: int, kind: int, arrays: tuple, extra: bytes | None) -> tuple:
         """Make a message fit: arrays into the arena, the rest ahead in chunks."""
         staged = tuple([self.stage(a) for a in arrays])
-        inline = sum(a.nbytes for a in staged if not block_of(a))
+        inline = sum(a.nbytes for a in staged if not self.binding.travels(a))
         limit = self.session.layout.ring_capacity // 8
         if inline + len(extra or b"") + 200 * len(arrays) <= limit * 3:
             return staged, extra, kind
@@ -141,7 +141,7 @@ class Agent:
 
     def stage(self, array: np.ndarray) -> np.ndarray:
         """A copy in the arena that the receiver gets for itself; the array itself where the arena is full."""
-        if array.nbytes < STAGE_BYTES or block_of(array):
+        if array.nbytes < STAGE_BYTES or self.binding.travels(array):
             return array
         copy = self.binding.empty(array.shape, array.dtype)
         if copy is None:
@@ -354,7 +354,7 @@ class Agent:
         self.epoch_word = self.own + EPOCH
         if agents and agents[-1] is self:
             agents.pop()
-            current.pop()
+            current.remove(self.binding)
 
 
 def has_left(*arguments: Any) -> NoReturn:

@@ -134,6 +134,12 @@ def set_pinned(block, value):
 
 
 @kernel("n=n")
+def is_pinned(block):
+    """1 if something outside nbgrad can write the block."""
+    return 1 if peek(block + PINNED) == IS_PINNED else 0
+
+
+@kernel("n=n")
 def holders(block):
     """How many hold the block."""
     return load(block + HOLDERS)

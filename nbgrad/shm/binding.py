@@ -113,6 +113,17 @@ class Binding:
             block = arena.allocate(self.arena, n_bytes)
         return self.view(block, code, shape)
 
+    def block_of(self, array: np.ndarray) -> int:
+        """Address of the block below an array, or 0: it lies in private memory, or in the segment of another group."""
+        block = block_of(array)
+        base = self.segment.address
+        return block if base <= block < base + self.segment.size_bytes else 0
+
+    def travels(self, array: np.ndarray) -> bool:
+        """Whether the array is sent without a copy: it lies in this segment, and nothing outside nbgrad can write it."""
+        block = self.block_of(array)
+        return block != 0 and not arena.is_pinned(block)
+
     def grow(self, n_bytes: int) -> bool:
         """Commit more of the arena: a chunk at least, and about half as much again as there is."""
         with self.segment.lock:

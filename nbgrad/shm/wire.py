@@ -86,7 +86,7 @@ def drop_block(capsule):
 
 @kernel("nn=n")
 def base_block(array, block):
-    """Block under an array that may be sent in place, or 0: private memory, a slice of something else, or pinned."""
+    """Block under an array that may be sent in place, or 0: private memory, another segment, part of another array, pinned."""
     base = peek(array + 48)
     if base == 0:
         return 0
@@ -97,6 +97,8 @@ def base_block(array, block):
     if peek(base + 8) != peek(block + CAPSULE) or peek(base + 24) != peek(block + NAME):
         return 0
     found = peek(base + 16)
+    if found < peek(block + SEGMENT) or found >= peek(block + SEGMENT_END):
+        return 0
     return 0 if peek(found + PINNED) == IS_PINNED else found
 
 

@@ -377,6 +377,20 @@ def n_waiting():
     return state.agent().serving.n_waiting
 
 
+def send_what_numpy_can_write(n):
+    x = nb.ones(n) + 0.0
+    array = x.numpy()
+    found = rpc.rpc_sync("worker1", float_sum, (x,), timeout=5)
+    array[:] = 0
+    return found
+
+
+@pytest.mark.parametrize("n", [2_000, 1 << 18])
+def test_a_tensor_that_numpy_can_write_is_copied(group2, n):
+    """(!) A large one hung its sender: it was neither copied into the message nor sent in place."""
+    assert group2.call(send_what_numpy_can_write, n) == n
+
+
 def test_waiting_threads_are_counted_back(group2):
     group2.call(nest_many, 10, 3, 2)
     assert group2.call(on_all, n_waiting) == [0, 0]

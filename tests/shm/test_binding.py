@@ -45,3 +45,17 @@ def test_dtypes_that_do_not_travel_get_none(binding):
 def test_private_arrays_have_no_block():
     assert block_of(np.ones(3)) == 0
     assert block_of(np.ones(3)[1:]) == 0
+
+
+def test_blocks_of_another_segment_and_pinned_ones_do_not_travel(binding):
+    x = binding.empty((30, 40), F8)
+    assert binding.block_of(x) == block_of(x) > 0
+    assert binding.travels(x)
+    with bindings(1, arena_bytes=1 << 26) as (other,):
+        y = other.empty((30, 40), F8)
+        assert block_of(y) > 0
+        assert binding.block_of(y) == 0
+        assert not binding.travels(y)
+    arena.set_pinned(block_of(x), arena.IS_PINNED)
+    assert binding.block_of(x) > 0
+    assert not binding.travels(x)

@@ -21,6 +21,17 @@ def post(binding, *arrays, extra=None, row=0):
     return binding.post(1, row, *HEADER, arrays, extra)
 
 
+def test_arrays_of_another_group_are_copied(pair):
+    a, b = pair
+    with bindings() as (other, _):
+        x = other.empty((40, 40), np.dtype("f4"))
+        x.fill(2)
+        assert post(a, x) == SENT
+        came = b.take(0)[8][0]
+        assert came.flags.writeable
+        np.testing.assert_array_equal(came, x)
+
+
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 def test_every_dtype_and_shape(pair, dtype):
     a, b = pair

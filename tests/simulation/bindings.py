@@ -115,6 +115,9 @@ class Binding:
     def empty(self, shape, dtype):
         return None
 
+    def travels(self, array):
+        return False
+
 
 class LightBinding(Binding):
     """Messages through the real ring and `wire.commit`, without objects and without sleeping on the bell.
