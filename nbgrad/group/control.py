@@ -32,6 +32,7 @@ from nbgrad.shm.layout import (
     LEFT,
     MAGIC,
     MAGIC_VALUE,
+    MEET,
     NAME,
     NAME_BYTES,
     NAME_SIZE,
@@ -170,6 +171,8 @@ def wake_all(worker, bit):
     wake(worker + STANDBY, ALL)
     fetch_add32(worker + EPOCH, 1)
     wake(worker + EPOCH, ALL)
+    fetch_add32(worker + MEET, 1)
+    wake(worker + MEET, ALL)
 
 
 @kernel("n")

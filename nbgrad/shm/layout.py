@@ -4,6 +4,7 @@
     worker blocks     4 KiB    each: doorbell, standby word, poison word, state, name ...
     rings             world x world
     pass rows         world x PASSES rows      (dist_autograd.ledger)
+    slots             world x SLOTS slots      (collectives.rounds): one per process group and member
     context rows      world x CONTEXTS rows    (dist_autograd.context)
     RRef counts       world x RREFS words      (rpc.rref)
     arenas            world x arena_bytes      (shm.arena), sparse
@@ -16,10 +17,12 @@ Words of a worker block, each on its own cache line: who writes, who reads.
   BUSY      threads among FRONT that run a request now.  This worker.
   EPOCH     futex word of this worker's threads that wait without the role, +4 sleepers, +8 messages
             that wait in this process for a serving thread.  This worker.
+  MEET      futex word of this worker's threads that wait in a collective, +4 sleepers.  All, atomic instructions only.
   POISON    0, or 1 + what `describe_exit` tells of this worker's end.  The supervisor (and a worker that gives up).
   STATE     a State.  This worker; the last that leaves resets it.  +8 its pid, or 0: nobody has taken this rank.
             +16 EXIT: 0, or 1 + what `describe_exit` tells, of a process that ended in whatever state.  The supervisor.
   BEGUN     one word per worker: how many of its calls have begun to run here.  This worker; each of them reads its own.
+            +24 USERS: bits of what has joined in this worker (RPC, process groups).  This worker.
 """
 
 import resource
@@ -43,8 +46,9 @@ TAKEN = BELL + 8
 QUEUED = EPOCH + 8
 PID = STATE + 8
 EXIT = STATE + 16
+USERS = STATE + 24
 PROGRESS = 448
-BARRIER = 512
+MEET = 512
 NAME_SIZE, NAME = 640, 648
 NAME_BYTES = 128
 SENT_MESSAGES, SENT_COPIED, SENT_ZERO_COPY = 800, 808, 816  # statistics of this worker's posts
@@ -57,6 +61,7 @@ NOT_HERE, READY, LEAVING, DRAINED, GONE = range(5)  # values of STATE
 
 LEAST_ARENA_BYTES, MOST_ARENA_BYTES = 1 << 26, 1 << 36
 PASSES, PASS_BYTES = 1024, 128
+SLOTS, SLOT_BYTES = 62, 2048  # one bit each in an int64
 CONTEXTS, CONTEXT_BYTES = 65536, 320
 RREFS, RREF_BYTES = 65536, 8
 
@@ -97,8 +102,15 @@ class Layout:
         return self.passes + (rank * PASSES + row) * PASS_BYTES
 
     @cached_property
-    def contexts(self) -> int:
+    def slots(self) -> int:
         return page(self.passes + self.world * PASSES * PASS_BYTES)
+
+    def slot(self, rank: int, number: int) -> int:
+        return self.slots + (rank * SLOTS + number) * SLOT_BYTES
+
+    @cached_property
+    def contexts(self) -> int:
+        return page(self.slots + self.world * SLOTS * SLOT_BYTES)
 
     def context_row(self, rank: int, row: int) -> int:
         return self.contexts + (rank * CONTEXTS + row) * CONTEXT_BYTES

@@ -16,9 +16,11 @@ from nbgrad.shm.layout import (
     LEFT,
     MAGIC,
     MAGIC_VALUE,
+    MEET,
     PID,
     POISON,
     SLEEP,
+    SLOTS,
     STANDBY,
     WORLD,
     Layout,
@@ -70,7 +72,7 @@ def test_an_exit_is_no_death(segment):
     assert control.find_poison(segment.address + LAYOUT.worker(0), 3) == 0
 
 
-@pytest.mark.parametrize("place", [BELL, STANDBY, EPOCH])
+@pytest.mark.parametrize("place", [BELL, STANDBY, EPOCH, MEET])
 def test_a_death_wakes_every_sleeper(segment, place):
     base = segment.address
     found = []
@@ -109,6 +111,7 @@ def test_reset_empties_all_but_exits_and_moves_the_generation_on(segment):
         words.store(base + LAYOUT.ring(rank, 1), 64)
         words.store(base + LAYOUT.ring(rank, 1) + HEAD, 32)
         words.store(base + LAYOUT.pass_row(rank, 5), 9)
+        words.store(base + LAYOUT.slot(rank, SLOTS - 1), 9)
     words.store(base + JOINED, 3)
     words.store(base + LEFT, 3)
     control.reset(base, LAYOUT)
@@ -118,6 +121,7 @@ def test_reset_empties_all_but_exits_and_moves_the_generation_on(segment):
         assert words.load(base + LAYOUT.ring(rank, 1)) == 0
         assert words.load(base + LAYOUT.ring(rank, 1) + HEAD) == 0
         assert words.load(base + LAYOUT.pass_row(rank, 5)) == 0
+        assert words.load(base + LAYOUT.slot(rank, SLOTS - 1)) == 0
     assert [words.load(base + word) for word in (JOINED, LEFT)] == [0, 0]
     assert words.load(base + GENERATION) == before + 1
 

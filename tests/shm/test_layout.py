@@ -13,6 +13,8 @@ from nbgrad.shm.layout import (
     PASS_BYTES,
     PASSES,
     RREFS,
+    SLOT_BYTES,
+    SLOTS,
     Layout,
 )
 
@@ -25,6 +27,7 @@ def test_parts_follow_each_other(world):
         layout.worker(last) + PAGE,
         layout.ring(last, last) + ring.size_bytes(layout.ring_capacity),
         layout.pass_row(last, PASSES - 1) + PASS_BYTES,
+        layout.slot(last, SLOTS - 1) + SLOT_BYTES,
         layout.context_row(last, CONTEXTS - 1) + CONTEXT_BYTES,
         layout.rref_row(last, RREFS - 1) + 8,
         layout.arena(last) + layout.arena_bytes,
@@ -32,6 +35,7 @@ def test_parts_follow_each_other(world):
     starts = [
         layout.rings,
         layout.passes,
+        layout.slots,
         layout.contexts,
         layout.rrefs,
         layout.arenas,
