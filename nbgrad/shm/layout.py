@@ -21,8 +21,8 @@ Words of a worker block, each on its own cache line: who writes, who reads.
   POISON    0, or 1 + what `describe_exit` tells of this worker's end.  The supervisor (and a worker that gives up).
   STATE     a State.  This worker; the last that leaves resets it.  +8 its pid, or 0: nobody has taken this rank.
             +16 EXIT: 0, or 1 + what `describe_exit` tells, of a process that ended in whatever state.  The supervisor.
-  BEGUN     one word per worker: how many of its calls have begun to run here.  This worker; each of them reads its own.
             +24 USERS: bits of what has joined in this worker (RPC, process groups).  This worker.
+  BEGUN     one word per worker: how many of its calls have begun to run here.  This worker; each of them reads its own.
 """
 
 import resource
