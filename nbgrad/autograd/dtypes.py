@@ -91,10 +91,10 @@ def keeps_dtype(value: Any) -> bool:
     return isinstance(value, np.ndarray | np.generic)
 
 
-def as_array(value: Any) -> Any:
+def as_array(value: Any, floats: Any = None) -> Any:
     """An exact ndarray from an array, a number or nested lists of numbers; None stays None.
 
-    Floats without a NumPy dtype become the default dtype, integers int64.
+    Floats without a NumPy dtype become `floats`, by default the default dtype; integers int64.
     """
     if type(value) is np.ndarray:
         return value
@@ -107,9 +107,9 @@ def as_array(value: Any) -> Any:
     except ValueError as error:
         raise DtypeError(f"could not make a tensor of {type(value).__name__}: {error}") from error
     if array.dtype == float64 and not keeps_dtype(value):
-        return array.astype(Default.dtype)
+        return array.astype(floats or Default.dtype)
     if array.size == 0 and array.dtype == float64:
-        return array.astype(Default.dtype)
+        return array.astype(floats or Default.dtype)
     if array.dtype not in SUPPORTED:
         raise DtypeError(
             f"could not make a tensor of {type(value).__name__} {value!r:.80}: NumPy reads it as {array.dtype}, "

@@ -66,9 +66,10 @@ def tensor(
     """
     check_device(device)
     source = plain(data)
-    array = as_array(source)
-    if dtype is not None:
-        array = array.astype(as_dtype(dtype))
+    kind = None if dtype is None else as_dtype(dtype)
+    array = as_array(source, kind)  # (not by way of the default dtype, which may be shorter)
+    if kind is not None:
+        array = array.astype(kind)
     elif array is source or isinstance(source, np.ndarray):
         array = array.copy()
     if not array.flags.c_contiguous:
@@ -89,8 +90,9 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     check_device(device)
     if isinstance(data, Tensor) and (dtype is None or data.dtype == as_dtype(dtype)):
         return data
-    array = as_array(plain(data))
-    return Tensor(array if dtype is None else array.astype(as_dtype(dtype), copy=False))
+    kind = None if dtype is None else as_dtype(dtype)
+    array = as_array(plain(data), kind)
+    return Tensor(array if kind is None else array.astype(kind, copy=False))
 
 
 def from_numpy(array: np.ndarray) -> Tensor:
@@ -133,8 +135,9 @@ def full(
     tensor([7, 7])
     """
     check_device(device)
-    value = as_array(plain(fill_value))
-    array = empty_array(as_size((size,)), value.dtype if dtype is None else as_dtype(dtype))
+    kind = None if dtype is None else as_dtype(dtype)
+    value = as_array(plain(fill_value), kind)
+    array = empty_array(as_size((size,)), value.dtype if kind is None else kind)
     array[...] = value
     return made(array, requires_grad)
 

@@ -75,3 +75,10 @@ def test_ranges():
     assert nb.arange(0.0, 1.0, 0.25, requires_grad=True).dtype == np.float32
     assert nb.arange(3, dtype=nb.float64).dtype == np.float64
     assert nb.linspace(0, 1, 5).tolist() == [0, 0.25, 0.5, 0.75, 1]
+
+
+@pytest.mark.parametrize(
+    "make", [nb.tensor, nb.as_tensor, lambda x, dtype: nb.full((1,), x[0], dtype=dtype)]
+)
+def test_numbers_do_not_go_by_way_of_a_shorter_dtype(make):
+    assert make([0.1], dtype=nb.float64).item() == 0.1
