@@ -14,6 +14,7 @@ from nbgrad.dist_autograd.context import Contexts, thread
 from nbgrad.dist_autograd.context_rows import MASK, WORD
 from nbgrad.dist_autograd.failure import pack_failure, raise_failure
 from nbgrad.dist_autograd.part import Part
+from nbgrad.dist_autograd.settle import open_round
 from nbgrad.errors import (
     ContextError,
     FastModeError,
@@ -22,7 +23,7 @@ from nbgrad.errors import (
     RpcTimeout,
     SharedMemoryFull,
 )
-from nbgrad.rpc.message import ASK, DROP_PASS, EXTRA, FAILURE, GRAD, H0, H1, REPORT, SETTLE
+from nbgrad.rpc.message import DROP_PASS, EXTRA, FAILURE, GRAD, H0, H1, REPORT, SETTLE
 from nbgrad.shm import bell, words
 from nbgrad.shm.layout import PASSES
 
@@ -65,7 +66,7 @@ class Engine:
         self.n_rows = 0
         self.running: dict[int, Running] = {}
         self.n_passes = 0
-        for kind in (GRAD, ASK, SETTLE):
+        for kind in (GRAD, SETTLE):
             agent.on(kind, self.on_message)
         agent.on(FAILURE, self.on_failure)
         agent.on(REPORT, self.on_report)
@@ -214,11 +215,13 @@ class Engine:
             if ledger.phase(row):  # settled already
                 ledger.fail(row, pass_id >> 48)
                 continue
-            mask = ledger.touched(row)
-            ranks = [rank for rank in range(self.agent.world) if mask >> rank & 1]
+            context = self.contexts.table.get(context_id)
+            part = context.passes.get(pass_id) if context is not None else None
+            if part is None:  # the context is being released
+                ledger.fail(row, self.agent.rank)
+                continue
             ledger.settle(row, 0)
-            for rank in ranks:
-                self.agent.post(rank, row, SETTLE, pass_id, context_id, 0, 0, 0, 0, (), None)
+            open_round(part)
             if not ledger.give_back(row, 1):
                 return
 

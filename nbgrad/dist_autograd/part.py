@@ -27,8 +27,9 @@ from nbgrad.autograd.tensor import Tensor
 from nbgrad.dist_autograd import ledger
 from nbgrad.dist_autograd.context import thread
 from nbgrad.dist_autograd.send_recv import RecvRpcBackward, pack_mask, unpack_mask
+from nbgrad.dist_autograd.settle import on_letter, write_letters
 from nbgrad.errors import ProtocolError
-from nbgrad.rpc.message import ARRAYS, ASK, GRAD, H2, H3, H4, KIND, REPORT, SETTLE, SOURCE
+from nbgrad.rpc.message import ARRAYS, GRAD, H2, H3, H4, KIND, SOURCE
 from nbgrad.shm.binding import block_of
 
 ndarray = np.ndarray
@@ -46,6 +47,9 @@ class Part:
         self.busy = False
         self.lock = threading.Lock()
         self.contacted = self.asked = False
+        self.is_late = (
+            False  # first contact came in the settle round, which has not been told to this worker
+        )
         self.has_user_code = False  # hooks, or backward functions written in Python
         self.retain = False
         self.table: dict = {}  # node or leaf -> [count, sum]
@@ -54,6 +58,7 @@ class Part:
         self.snapshot: dict = {}  # K: message id -> SendRpcBackward
         self.served: set = set()
         self.absent: set = set()  # of the served: those that got the word that there is no gradient
+        self.declared: set = set()  # message ids of recvs whose sends were told that they get none
         self.leaves: dict = {}  # leaf -> its sum in this pass
         self.node: Any = None  # that runs now, for error messages
         self.n_messages = self.n_gradients = self.n_nodes = self.n_copied = self.n_zero_copy = 0
@@ -134,14 +139,13 @@ class Part:
         """One message, and its unit back."""
         try:
             if ledger.status(self.row) == ledger.RUNNING:
-                kind = message[KIND]
                 self.contact(())
-                if kind == GRAD:
+                if message[KIND] == GRAD:
                     self.on_grad(message)
-                elif kind == ASK:
-                    self.on_ask(message)
-                elif kind == SETTLE:
-                    self.ask()
+                else:
+                    on_letter(self, message)
+                if self.is_late:
+                    write_letters(self, {})
         except BaseException as error:
             self.engine.failed(self, error)
             if not isinstance(error, Exception):
@@ -160,8 +164,7 @@ class Part:
         snapshot = self.snapshot = dict(self.context.sends)
         self.walk([*roots, *snapshot.values()])
         ledger.count_sends(self.row, len(snapshot), 1 << self.agent.rank)
-        if ledger.phase(self.row):
-            self.ask()
+        self.is_late = ledger.phase(self.row) != 0
 
     def walk(self, stack: list) -> None:
         table, seen = self.table, self.seen
@@ -220,18 +223,12 @@ class Part:
             raise ProtocolError(
                 f"a gradient came for message {message_id}, which this pass has not counted"
             )
-        if flags & ABSENT and self.fast and ledger.phase(self.row):
-            self.report(send)
-            return
-        if message_id in self.served:
-            raise ProtocolError(f"message {message_id} got its gradient twice in pass {self.id}")
-        self.served.add(message_id)
+        self.note_served(message_id)
         if self.agent.trace:
             self.trace("recv", f"gradient from rank {message[SOURCE]}", time.perf_counter_ns())
         if flags & ABSENT:
             self.absent.add(message_id)
-        ledger.serve(self.row, 1)
-        if not flags & ABSENT:  # (ABSENT may come from a worker that was never told)
+        else:  # (ABSENT may come from a worker that was never told)
             self.retain = bool(flags & RETAIN)
         arrays, mask = unpack_mask(arrays, message[H4])
         k = 0
@@ -246,29 +243,18 @@ class Part:
         del message, arrays
         self.drain(ready)
 
-    def ask(self) -> None:
-        """Once: whoever holds the other end of an unserved send is asked whether it will be served."""
-        if self.asked:
-            return
-        self.asked = True
-        for message_id, send in self.snapshot.items():
-            if message_id not in self.served:
-                self.post(send.target, ASK, message_id, 0, 0, ())
+    def serve_nothing(self, message_id: int, ready: list) -> None:
+        """One of our sends gets no gradient in this pass."""
+        self.note_served(message_id)
+        self.absent.add(message_id)
+        for edge in self.snapshot[message_id].edges:
+            self.deliver(edge, None, ready)
 
-    def on_ask(self, message: tuple) -> None:
-        """If the recv is not part of this pass, its send gets nothing: say so."""
-        recv = self.context.recvs.get(message[H2])
-        if recv is None or recv not in self.seen:
-            self.post(message[SOURCE], GRAD, message[H2], ABSENT, 0, ())
-
-    def report(self, send: Any) -> None:
-        """Mode "fast": tell the caller which result is unused."""
-        what = getattr(send.what, "__qualname__", None) or str(send.what)
-        names = self.agent.session.names
-        text = f"{what}, sent from {names[self.agent.rank]!r} to {names[send.target]!r}"
-        self.agent.post(
-            self.id >> 48, self.row, REPORT, self.id, self.context.id, 0, 0, 0, 0, (), text.encode()
-        )
+    def note_served(self, message_id: int) -> None:
+        if message_id in self.served:
+            raise ProtocolError(f"message {message_id} got its gradient twice in pass {self.id}")
+        self.served.add(message_id)
+        ledger.serve(self.row, 1)
 
     def post(
         self, target: int, kind: int, message_id: int, flags: int, mask: int, arrays: tuple

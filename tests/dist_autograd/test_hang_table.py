@@ -9,12 +9,12 @@ import pytest
 import nbgrad as nb
 from nbgrad import rpc
 from tests.dist_autograd.worlds import (
-    Own,
     across,
     add,
     identity,
     in_one_process,
     mul,
+    own_alone,
     slow_vjp,
     times_own,
 )
@@ -46,11 +46,6 @@ def nothing(x):
 
 def detached(x):
     return (x * 2).detach()
-
-
-def own_alone(x):
-    """Does not depend on its argument."""
-    return Own.w * 3
 
 
 def both(x):

@@ -43,6 +43,11 @@ def times_own(x):
     return x * Own.w
 
 
+def own_alone(*_):
+    """Does not depend on its arguments."""
+    return Own.w * 3
+
+
 def own():
     return Own.w
 

@@ -166,6 +166,7 @@ class Group:
                 part.busy,
                 len(part.queue),
                 len(part.served),
+                len(part.declared),
                 len(part.leaves),
             )
             + tuple(entry[0] for entry in part.table.values())

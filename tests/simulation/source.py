@@ -23,6 +23,7 @@ KERNELS = ("nbgrad.shm.", "nbgrad.dist_autograd.ledger", "nbgrad.dist_autograd.c
 REBUILT = {  # modules whose Python functions and classes are rebuilt, so that they call simulated kernels
     "nbgrad.dist_autograd.engine",
     "nbgrad.dist_autograd.part",
+    "nbgrad.dist_autograd.settle",
     "nbgrad.group.control",
     "nbgrad.rpc.agent",
     "nbgrad.rpc.serving",

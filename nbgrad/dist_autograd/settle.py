@@ -1,0 +1,94 @@
+"""Settle: a pass has come to rest with sends unserved, so its workers tell each other which of them get no gradient.
+
+    whoever finds it at rest ──letters──► all touched workers, and whoever holds the other end of its unserved sends
+    each worker, once        ──letters──► likewise; and an answer to each question that it gets
+
+A letter is a message with up to four numbers.  A message id asks whether that send of its writer will be served; a negated
+one says that a send of its reader will not, asked or not.  One unused call costs two or three messages in all.
+
+Note [Settle]
+~~~~~~~~~~~~~
+S1 (complete)  one round serves all sends that were counted: by their recv's gradient, or by a word.  A worker asks for each
+               send that is still unserved when it first takes part.  Whoever holds the recv says no if it is not among the
+               nodes seen there; if it is, it has run or will run: edges go from younger to older, so take the oldest send
+               that is unserved after the round; everything that leads to its recv was served, so the recv ran.
+S2 (once)      a send gets one word: `declared` holds what was said, and what was said unasked is not said again.
+S3 (order)     a question comes through the ring through which the send's own message came, so a recv that is not there
+               belongs to a call that was given up, or begins later: no node of this pass can need it.
+S4 (bounded)   nothing is said unasked to workers that the pass did not touch: they may have no need to take part.
+In mode "fast" what is said is only reported, to the caller, who raises.
+"""
+
+from typing import Any
+
+from nbgrad.dist_autograd import ledger
+from nbgrad.rpc.message import H2, H5, REPORT, SETTLE, SOURCE
+
+PER_LETTER = H5 + 1 - H2
+
+
+def open_round(part: Any) -> None:
+    """The finisher's letters; it holds the only unit, and the phase says that the pass settles."""
+    touched = ledger.touched(part.row) & ~(1 << part.agent.rank)
+    write_letters(part, {rank: [] for rank in range(part.agent.world) if touched >> rank & 1})
+
+
+def on_letter(part: Any, message: tuple) -> None:
+    """Take what is said, answer what is asked; the first one is also answered by letters of this worker's own."""
+    ready: list = []
+    answers = []
+    for number in message[H2 : H5 + 1]:
+        if number > 0:
+            if is_outside(part, number):
+                answers.append(-number)
+        elif -number in part.snapshot:  # (else sent after the snapshot, or no number at all)
+            if part.fast:
+                report(part, part.snapshot[-number])
+            else:
+                part.serve_nothing(-number, ready)
+    part.drain(ready)
+    write_letters(part, {message[SOURCE]: answers} if answers else {})
+
+
+def write_letters(part: Any, letters: dict) -> None:
+    """Post letters {rank: numbers}, with, once, what this worker has to ask and to say."""
+    if not part.asked:
+        part.asked = True
+        part.is_late = False
+        for message_id, send in part.snapshot.items():
+            if message_id not in part.served:
+                letters.setdefault(send.target, []).append(message_id)
+        touched = ledger.touched(part.row)
+        for message_id, recv in list(part.context.recvs.items()):
+            source = recv.source
+            if (touched >> source & 1 or source in letters) and is_outside(part, message_id):
+                letters.setdefault(source, []).append(-message_id)
+    for rank, numbers in letters.items():
+        for k in range(0, len(numbers) or 1, PER_LETTER):
+            post_letter(part, rank, numbers[k : k + PER_LETTER])
+
+
+def is_outside(part: Any, message_id: int) -> bool:
+    """Whether the recv of a message is not part of this pass; True once (Note [Settle] S2)."""
+    recv = part.context.recvs.get(message_id)
+    if message_id in part.declared or recv in part.seen:
+        return False
+    part.declared.add(message_id)
+    return True
+
+
+def post_letter(part: Any, rank: int, numbers: list) -> None:
+    part.n_messages += 1
+    header = *numbers, *[0] * (PER_LETTER - len(numbers))
+    part.agent.post(rank, part.row, SETTLE, part.id, part.context.id, *header, (), None)
+
+
+def report(part: Any, send: Any) -> None:
+    """Mode "fast": tell the caller which result is unused."""
+    what = getattr(send.what, "__qualname__", None) or str(send.what)
+    names = part.agent.session.names
+    text = f"{what}, sent from {names[part.agent.rank]!r} to {names[send.target]!r}"
+    part.n_messages += 1
+    part.agent.post(
+        part.id >> 48, part.row, REPORT, part.id, part.context.id, 0, 0, 0, 0, (), text.encode()
+    )
