@@ -2,7 +2,17 @@
 
 from nbgrad.group.death import died, first_dead
 from nbgrad.group.processes import ProcessContext
-from nbgrad.group.session import Session, join
+from nbgrad.group.session import PROCESS_GROUP, RPC, Session, join
 from nbgrad.group.spawn import run_script, spawn
 
-__all__ = ["ProcessContext", "Session", "died", "first_dead", "join", "run_script", "spawn"]
+__all__ = [
+    "PROCESS_GROUP",
+    "RPC",
+    "ProcessContext",
+    "Session",
+    "died",
+    "first_dead",
+    "join",
+    "run_script",
+    "spawn",
+]

@@ -28,7 +28,7 @@ def died(segment: Segment, layout: Layout, rank: int, during: str = "") -> Worke
     code = status.decode(words.load(block + POISON))
     end = f"ended with {status.describe(code)}"
     if code == 0:
-        end = "ended with exit code 0 before it left the group (is `rpc.shutdown()` missing?)"
+        end = "ended with exit code 0 before it left the group (is `rpc.shutdown()` or `destroy_process_group()` missing?)"
     error = WorkerDied(
         f"worker {name!r} (rank {rank}, pid {pid or 'unknown'}) {end}{' during ' + during if during else ''}, so what "
         f"others wait for from it never comes.{status.hint(code)} The group can't go on: start it again from its last "

@@ -1,4 +1,12 @@
-"""Session: the membership of this process in a group of workers, and `join`, which makes one."""
+"""Session: the membership of this process in a group of workers, and `join`, which makes one.
+
+Note [Users]
+~~~~~~~~~~~~
+RPC and process groups of one process share a session where both name the same group: the first of them to come joins,
+the last to go leaves.  A worker's USERS word tells which of them have come to it in this generation.
+U1 (complete)  `join` for RPC returns when RPC has come on every worker, whoever joined for what before.
+U2 (once)      RPC joins a generation at most once: rings and rows are only empty at its beginning.
+"""
 
 import os
 import time
@@ -19,11 +27,14 @@ from nbgrad.shm.layout import (
     PID,
     READY,
     STATE,
+    USERS,
     Layout,
 )
 from nbgrad.shm.segment import Segment
 
 SLICE_NS = 50_000_000
+RPC, PROCESS_GROUP = 1, 2  # bits of USERS
+CALLS = {RPC: "init_rpc()", PROCESS_GROUP: "init_process_group()"}
 
 
 class Session:
@@ -47,6 +58,9 @@ class Session:
         self.generation = words.load(self.base + GENERATION)
         self.names: list[str] = []
         self.is_open, self.is_forked = True, False
+        self.users = 0
+        self.place: tuple | None = None  # what tells this group from others of this process
+        self.attached: dict = {}  # what its users keep as long as it is open
 
     def check(self, during: str = "") -> None:
         """Raise `WorkerDied` if a worker of the group has died; about 60 ns when nobody has."""
@@ -66,14 +80,19 @@ class Session:
         """Process id of a worker."""
         return words.load(self.base + self.layout.worker(rank) + PID)
 
-    def leave(self) -> bool:
-        """Leave the group; True if this was the last worker, who emptied the control part for the next generation.
+    def leave(self, user: int = RPC) -> bool:
+        """Leave the group, unless another user stays in it; True if this was the last worker to leave.
 
-        No thread of this process may look at its rings any more.  Note [Generations] of control.py.
+        The last one has emptied the control part for the next generation.  No thread of this process may look at what
+        belongs to the user any more.  Note [Users]; Note [Generations] of control.py.
         """
         if not self.is_open or self.is_forked:
             return False
+        self.users &= ~user
+        if self.users:
+            return False
         self.is_open = False
+        self.attached.clear()
         words.store(self.block + STATE, GONE)
         is_last = words.fetch_add(self.base + LEFT, 1) + 1 == self.world
         if is_last:
@@ -96,11 +115,17 @@ os.register_at_fork(after_in_child=_after_fork)
 
 
 def join(
-    name: str, rank: int, world_size: int, deadline_s: float = 30.0, key: str | None = None
+    name: str,
+    rank: int,
+    world_size: int,
+    deadline_s: float = 30.0,
+    key: str | None = None,
+    user: int = RPC,
 ) -> Session:
     """Become worker `rank` of a group of `world_size`; returns when all have joined.
 
     A process that `spawn` forked joins the group it was born into, if that has the wanted size; others meet by `key`.
+    If another user has joined that group in this process, its session is shared: Note [Users].
 
     Parameters
     ----------
@@ -112,12 +137,14 @@ def join(
         Seconds to wait for the others.
     key : str, optional
         What names the group: by default NBGRAD_RUN_ID, or MASTER_ADDR:MASTER_PORT.
+    user : int
+        RPC or PROCESS_GROUP; RPC needs the names of all workers.
 
     Raises
     ------
     StartupError
-        If ranks are missing at the deadline (it names them), a rank or a name is taken twice, sizes differ, or another
-        version of nbgrad is in the group.
+        If ranks are missing at the deadline (it names them), a rank or a name is taken twice, sizes differ, another
+        version of nbgrad is in the group, or this process is in it under another rank.
     WorkerDied
         If a worker dies while others join.
     """
@@ -127,33 +154,93 @@ def join(
             f"ranks from 0 to world_size - 1, and names of 1 to {NAME_BYTES} bytes"
         )
     end = time.monotonic() + deadline_s
-    place = birthplace()
-    if place is not None and place.layout.world == world_size:
-        return enter(place.segment, place.layout, rank, name, end, deadline_s)
-    meeting = rendezvous.meet(key, rank, world_size, end)
-    try:
-        session = enter(meeting.segment, meeting.layout, rank, name, end, deadline_s)
-    except BaseException:
-        rendezvous.give_up(meeting)
-        raise
-    meeting.complete()
+    birth = birthplace()
+    if birth is not None and birth.layout.world != world_size:
+        birth = None
+    place = (rendezvous.segment_name(key) if birth is None else "", world_size)
+    shared = next((session for session in _sessions if session.place == place), None)
+    if shared is not None and not shared.is_forked:
+        return share(shared, name, rank, user, end, deadline_s)
+    if birth is not None:
+        session = enter(birth.segment, birth.layout, rank, name, end, deadline_s, user)
+    else:
+        meeting = rendezvous.meet(key, rank, world_size, end)
+        try:
+            session = enter(meeting.segment, meeting.layout, rank, name, end, deadline_s, user)
+        except BaseException:
+            rendezvous.give_up(meeting)
+            raise
+        meeting.complete()
+    session.place = place
     return session
 
 
 def enter(
-    segment: Segment, layout: Layout, rank: int, name: str, end: float, deadline_s: float
+    segment: Segment,
+    layout: Layout,
+    rank: int,
+    name: str,
+    end: float,
+    deadline_s: float,
+    user: int = RPC,
 ) -> Session:
     """Join the next generation in the segment."""
     wait_generation(segment, layout, rank, end)
     session = Session(segment, layout, rank, name)
+    session.users = user
     wait_complete(session, end, deadline_s)
-    session.names = [
-        control.read_name(session.base + layout.worker(k)) for k in range(layout.world)
-    ]
     _sessions.add(session)
     _left[session.base] = session.generation
-    refuse_twins(session)
+    if user == RPC:
+        meet_callers(session, end, deadline_s)
     return session
+
+
+def share(
+    session: Session, name: str, rank: int, user: int, end: float, deadline_s: float
+) -> Session:
+    """Let another user into an open session of this process.  Note [Users]."""
+    if rank != session.rank:
+        raise StartupError(
+            f"this process has rank {session.rank} of {session.world} already, so {CALLS[user]} can't give it rank "
+            f"{rank} in the same group: give both the same rank, or name another group by init_method"
+        )
+    came = words.load(session.block + USERS)
+    if session.users & user or came & user & RPC:
+        raise StartupError(
+            f"{CALLS[user]} was called in this group before, which is still in use; call rpc.shutdown() and "
+            f"destroy_process_group() first, on all workers"
+        )
+    if user == RPC:
+        session.name = name
+        control.write_name(session.block, name)
+    session.users |= user
+    words.store(session.block + USERS, came | user)
+    futex.wake(session.base + JOINED, futex.ALL)
+    if user == RPC:
+        meet_callers(session, end, deadline_s)
+    return session
+
+
+def meet_callers(session: Session, end: float, deadline_s: float) -> None:
+    """Wait until RPC has come on all workers, and learn their names.  Note [Users] U1."""
+    blocks = [session.base + session.layout.worker(k) for k in range(session.world)]
+    try:
+        while missing := [
+            k for k, block in enumerate(blocks) if not words.load(block + USERS) & RPC
+        ]:
+            session.check("a join")
+            if time.monotonic() > end:
+                raise StartupError(
+                    f"{session.name!r} (rank {session.rank} of {session.world}) can't start RPC: ranks {missing} are in "
+                    f"the group, but have not called init_rpc() after {deadline_s:g} s"
+                )
+            futex.wait(session.base + JOINED, session.world, SLICE_NS)
+        session.names = [control.read_name(block) for block in blocks]
+        refuse_twins(session)
+    except BaseException:
+        session.leave()
+        raise
 
 
 def wait_generation(segment: Segment, layout: Layout, rank: int, end: float) -> None:
@@ -185,6 +272,7 @@ def wait_complete(session: Session, end: float, deadline_s: float) -> None:
             f"{os.getpid()}) needs a rank of its own"
         )
     control.write_name(block, session.name)
+    words.store(block + USERS, session.users)
     words.store(block + STATE, READY)
     words.fetch_add(base + JOINED, 1)
     try:
@@ -239,7 +327,6 @@ def refuse_twins(session: Session) -> None:
     for k, name in enumerate(session.names):
         first = session.names.index(name)
         if first != k:
-            session.leave()
             raise StartupError(
                 f"worker name {name!r} is not unique: ranks {first} and {k} both have it. Calls find a worker by "
                 "its name, so give each its own."

@@ -9,8 +9,13 @@ from multiprocessing import get_context
 
 import pytest
 
-from nbgrad.errors import ForkedProcessError, NbgradError, StartupError, WorkerDied
-from nbgrad.group import control, first_dead, join, spawn
+from nbgrad.errors import (
+    ForkedProcessError,
+    NbgradError,
+    StartupError,
+    WorkerDied,
+)
+from nbgrad.group import PROCESS_GROUP, RPC, control, first_dead, join, spawn
 from nbgrad.group.session import enter
 from nbgrad.shm import words
 from nbgrad.shm.layout import GENERATION, JOINED, PID, READY, STATE, Layout
@@ -206,3 +211,41 @@ def use_from_child(index):
 
 def test_a_forked_child_is_not_the_worker(nothing_left):
     spawn(use_from_child)
+
+
+def both_users(index):
+    """RPC and process groups in one session, whoever comes first; it ends when both have left."""
+    first, second = (RPC, PROCESS_GROUP) if index % 2 == 0 else (PROCESS_GROUP, RPC)
+    one = join(f"w{index}", index, WORLD, user=first) if first != RPC else None
+    two = join(f"w{index}", index, WORLD, user=RPC)
+    assert two.names == ["w0", "w1", "w2"]
+    if one is None:
+        one = join(f"rank{index}", index, WORLD, user=second)
+    assert one is two
+    raises(StartupError, "before", join, "again", index, WORLD, 5.0, None, PROCESS_GROUP)
+    raises(StartupError, "has rank", join, "other", (index + 1) % WORLD, WORLD)
+    assert one.leave(RPC) is False
+    assert one.is_open
+    raises(StartupError, "before", join, f"w{index}", index, WORLD)  # Note [Users] U2
+    one.leave(PROCESS_GROUP)
+    assert not one.is_open
+    assert join(f"w{index}", index, WORLD) is not one
+
+
+def test_rpc_and_process_groups_share_a_session(nothing_left):
+    spawn(both_users, nprocs=WORLD)
+
+
+def late_for_rpc(index, event):
+    session = join(f"rank{index}", index, WORLD, user=PROCESS_GROUP)
+    if index == 0:
+        text = r"ranks \[1, 2\] are in the group, but have not called init_rpc\(\) after 0.2 s"
+        raises(StartupError, text, join, "w0", 0, WORLD, 0.2)
+        event.set()
+    assert event.wait(20)
+    session.leave(PROCESS_GROUP)
+    assert not session.is_open
+
+
+def test_a_worker_that_never_calls_init_rpc_is_named(nothing_left):
+    spawn(late_for_rpc, (get_context("spawn").Event(),), nprocs=WORLD)
