@@ -79,11 +79,7 @@ class Adam(Optimizer):
 
     def check(self, group: dict[str, Any]) -> None:
         super().check(group)
-        for index, beta in enumerate(group["betas"]):
-            if not 0.0 <= beta < 1.0:
-                raise ValueError(f"Invalid beta parameter at index {index}: {beta}")
-        if not group["eps"] >= 0.0:
-            raise ValueError(f"Invalid epsilon value: {group['eps']}")
+        check_betas(group)
 
     def update(
         self, group: dict[str, Any], state: dict[str, Any], p: np.ndarray, g: np.ndarray
@@ -115,6 +111,15 @@ class Adam(Optimizer):
             _amsgrad(p, g, m, v, state["max_exp_avg_sq"].data, *numbers)
         else:
             _adam(p, g, m, v, *numbers)
+
+
+def check_betas(group: dict[str, Any]) -> None:
+    """Refuse running means that would grow, and a negative eps."""
+    for index, beta in enumerate(group["betas"]):
+        if not 0.0 <= beta < 1.0:
+            raise ValueError(f"Invalid beta parameter at index {index}: {beta}")
+    if not group["eps"] >= 0.0:
+        raise ValueError(f"Invalid epsilon value: {group['eps']}")
 
 
 @kernel(">aa>a>affffffffff")
