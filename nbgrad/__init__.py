@@ -180,3 +180,4 @@ from nbgrad.ops import (
     zeros,
     zeros_like,
 )
+from nbgrad.shm.summary import memory_summary

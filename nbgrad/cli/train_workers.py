@@ -11,7 +11,6 @@ Worker 0 runs the loop, the others only serve.
 """
 
 import time
-from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -102,15 +101,14 @@ class AcrossWorkers:
 
     def figures(self) -> dict[str, Any]:
         owners = [stage.owner() for stage in self.others]
-        sent = [astuple(rpc.statistics())]
-        sent += [astuple(rpc.rpc_sync(owner, rpc.statistics)) for owner in owners]
-        messages, copied, zero_copy = np.sum(sent, axis=0).tolist()
+        sent = [rpc.statistics()]
+        sent += [rpc.rpc_sync(owner, rpc.statistics) for owner in owners]
         return {
             "hops": len(self.hop_ns),
             "hop_us_median": float(np.median(self.hop_ns)) / 1e3,
-            "messages": messages,
-            "bytes_zero_copy": zero_copy,
-            "bytes_copied": copied,
+            "messages": sum(one.messages for one in sent),
+            "bytes_zero_copy": sum(one.bytes_zero_copy for one in sent),
+            "bytes_copied": sum(one.bytes_copied for one in sent),
         }
 
 

@@ -13,8 +13,8 @@ from nbgrad.rpc.api import (
     rpc_async,
     rpc_sync,
     shutdown,
-    statistics,
 )
+from nbgrad.rpc.figures import PeerStatistics, Statistics, statistics
 from nbgrad.rpc.future import Future
 from nbgrad.rpc.gather import _all_gather, _barrier, _wait_all
 from nbgrad.rpc.options import BackendType, RpcBackendOptions, TensorPipeRpcBackendOptions
@@ -26,9 +26,11 @@ PyRRef = RRef
 __all__ = [
     "BackendType",
     "Future",
+    "PeerStatistics",
     "PyRRef",
     "RRef",
     "RpcBackendOptions",
+    "Statistics",
     "TensorPipeRpcBackendOptions",
     "WorkerInfo",
     "_all_gather",

@@ -12,7 +12,6 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from nbgrad import group
@@ -44,7 +43,6 @@ __all__ = [
     "rpc_async",
     "rpc_sync",
     "shutdown",
-    "statistics",
 ]
 
 
@@ -207,20 +205,6 @@ def _set_rpc_timeout(seconds: float) -> None:
 
 def _is_current_rpc_agent_set() -> bool:
     return State.agent is not None
-
-
-@dataclass(frozen=True)
-class Statistics:
-    """What this worker has sent since `init_rpc`."""
-
-    messages: int
-    bytes_copied: int
-    bytes_zero_copy: int
-
-
-def statistics() -> Statistics:
-    """Messages and bytes of arrays that this worker has sent, with and without a copy."""
-    return Statistics(*state.agent().binding.statistics())
 
 
 def _rref_context_get_debug_info() -> dict:

@@ -39,6 +39,7 @@ class RRefs:
         self.values: dict[int, Future] = {}
         self.free: deque = deque()
         self.uses: dict[int, int] = {}
+        self.n_made = self.n_given_back = 0  # RRef objects of this process
         self.n_rows = 0
         self.deleted: deque = (
             deque()
@@ -85,6 +86,10 @@ class RRefs:
             future = self.values.setdefault(rref_id, Future(agent=self.agent))
         return future
 
+    def n_held(self) -> int:
+        """RRef objects alive in this process."""
+        return max(0, self.n_made - self.n_given_back - len(self.deleted))
+
     def collect(self) -> None:
         """Give back what `__del__` has put aside (Note [RRef lifetime] F2)."""
         while self.deleted:
@@ -92,6 +97,7 @@ class RRefs:
                 rref_id, owner = self.deleted.popleft()
             except IndexError:  # another thread was faster
                 return
+            self.n_given_back += 1
             if words.fetch_add(self.count(rref_id), -1) == 1:
                 self.agent.post(owner, 0, RREF, rref_id, DROP, 0, 0, 0, 0, (), None)
                 self.agent.post(rref_id >> 48, 0, RREF, rref_id, FREE, 0, 0, 0, 0, (), None)
@@ -146,6 +152,7 @@ class RRef:
 
     def _fill(self, table: RRefs, rref_id: int, owner: int, creation: Future | None) -> None:
         self.table, self.rref_id, self.owner_rank, self.creation = table, rref_id, owner, creation
+        table.n_made += 1
 
     @classmethod
     def of(cls, table: RRefs, rref_id: int, owner: int, creation: Future | None = None) -> "RRef":

@@ -11,7 +11,15 @@ import os
 import numpy as np
 
 from nbgrad.shm import arena, wire, words
-from nbgrad.shm.layout import PAGE, SENT_COPIED, SENT_MESSAGES, SENT_ZERO_COPY, Layout
+from nbgrad.shm.layout import (
+    PAGE,
+    SENT_BYTES,
+    SENT_TO,
+    TO_COPIED,
+    TO_MESSAGES,
+    TO_ZERO_COPY,
+    Layout,
+)
 from nbgrad.shm.ring import size_bytes
 from nbgrad.shm.segment import CHUNK, Segment
 from nbgrad.shm.waiting import wait_bell, wait_epoch, wait_standby
@@ -53,6 +61,7 @@ class Binding:
         base = segment.address
         self.own = base + layout.worker(rank)
         self.arena = base + layout.arena(rank)
+        self.n_fallbacks = self.fallback_bytes = 0  # arrays that the full arena had no room for
         ring_bytes = size_bytes(layout.ring_capacity)
         capsule = ctypes.pythonapi.PyCapsule_New
         capsule.restype, capsule.argtypes = ctypes.py_object, [ctypes.c_void_p] * 3
@@ -90,10 +99,13 @@ class Binding:
         self.wait_epoch = wait_epoch.bind([self.own])
         self.wait_standby = wait_standby.bind([self.own])
 
-    def statistics(self) -> tuple[int, int, int]:
-        """(messages posted, bytes of arrays copied, bytes of arrays sent without a copy) by this worker."""
-        return tuple(
-            words.load(self.own + place) for place in (SENT_MESSAGES, SENT_COPIED, SENT_ZERO_COPY)
+    def sent_to(self, rank: int) -> tuple[int, int, int]:
+        """(messages posted, bytes of arrays copied, bytes of arrays sent without a copy) by this worker to that one."""
+        first = self.own + SENT_TO + SENT_BYTES * rank
+        return (
+            words.load(first + TO_MESSAGES),
+            words.load(first + TO_COPIED),
+            words.load(first + TO_ZERO_COPY),
         )
 
     def worker(self, rank: int) -> int:
@@ -109,6 +121,8 @@ class Binding:
         block = arena.allocate(self.arena, n_bytes)
         while block <= 0:
             if block == 0 or not self.grow(-block):
+                self.n_fallbacks += 1
+                self.fallback_bytes += n_bytes
                 return None
             block = arena.allocate(self.arena, n_bytes)
         return self.view(block, code, shape)

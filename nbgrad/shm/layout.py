@@ -22,6 +22,8 @@ Words of a worker block, each on its own cache line: who writes, who reads.
   STATE     a State.  This worker; the last that leaves resets it.  +8 its pid, or 0: nobody has taken this rank.
             +16 EXIT: 0, or 1 + what `describe_exit` tells, of a process that ended in whatever state.  The supervisor.
             +24 USERS: bits of what has joined in this worker (RPC, process groups).  This worker.
+  SENT      messages posted, and from SENT_TO on per receiver: messages, bytes of arrays copied, bytes sent without a
+            copy.  This worker.
   BEGUN     one word per worker: how many of its calls have begun to run here.  This worker; each of them reads its own.
 """
 
@@ -51,8 +53,10 @@ PROGRESS = 448
 MEET = 512
 NAME_SIZE, NAME = 640, 648
 NAME_BYTES = 128
-SENT_MESSAGES, SENT_COPIED, SENT_ZERO_COPY = 800, 808, 816  # statistics of this worker's posts
+SENT_MESSAGES = 800
 BEGUN = 1024  # 8 bytes per caller
+SENT_TO, SENT_BYTES = 1280, 32  # per receiver; in it:
+TO_MESSAGES, TO_COPIED, TO_ZERO_COPY = 0, 8, 16
 
 SLEEP = 1 << 31
 SENDERS = SLEEP - 1

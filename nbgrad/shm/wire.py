@@ -46,7 +46,15 @@ from nbgrad.shm.arena import (
 )
 from nbgrad.shm.atomics import fetch_add, load_relaxed
 from nbgrad.shm.bell import knock, take_bits
-from nbgrad.shm.layout import SENT_COPIED, SENT_MESSAGES, SENT_ZERO_COPY, TAKEN
+from nbgrad.shm.layout import (
+    SENT_BYTES,
+    SENT_MESSAGES,
+    SENT_TO,
+    TAKEN,
+    TO_COPIED,
+    TO_MESSAGES,
+    TO_ZERO_COPY,
+)
 from nbgrad.shm.ring import claim, front, publish
 from nbgrad.shm.ring import release as release_record
 
@@ -170,6 +178,8 @@ def post(block, args, n_args):
     at += 16
     segment, own = peek(block + SEGMENT), peek(block + OWN)
     poke(own + SENT_MESSAGES, peek(own + SENT_MESSAGES) + 1)
+    sent = own + SENT_TO + SENT_BYTES * target
+    poke(sent + TO_MESSAGES, peek(sent + TO_MESSAGES) + 1)
     for k in range(n_arrays):
         a = peek(arrays + 24 + 8 * k)
         nd, dims, data = peek32(a + 24), peek(a + 32), peek(a + 16)
@@ -183,9 +193,9 @@ def post(block, args, n_args):
         if n_bytes >= MAX_INLINE:
             found = base_block(a, block)
         if found != 0 and peek(found + PINNED) != GIVEN:
-            poke(own + SENT_ZERO_COPY, peek(own + SENT_ZERO_COPY) + n_bytes)
+            poke(sent + TO_ZERO_COPY, peek(sent + TO_ZERO_COPY) + n_bytes)
         else:
-            poke(own + SENT_COPIED, peek(own + SENT_COPIED) + n_bytes)
+            poke(sent + TO_COPIED, peek(sent + TO_COPIED) + n_bytes)
         if found != 0:
             poke(at, BLOCK if peek(found + PINNED) != GIVEN else OWNED)
             at += 24 + 8 * nd

@@ -68,7 +68,7 @@ def test_arrays_of_an_arena_arrive_in_place_and_read_only(pair):
     assert arena.holders(block) == 3
     del whole, part
     assert arena.holders(block) == 1
-    assert a.statistics() == (1, 0, x.nbytes + x[1:].nbytes)
+    assert a.sent_to(1) == (1, 0, x.nbytes + x[1:].nbytes)
 
 
 def test_a_pinned_block_is_copied(pair):
