@@ -79,14 +79,16 @@ def encode_call(make):
         lib.rpc.rpc_sync("worker1", add, args, kwargs)  # tells worker1 the function's number
         agent = part("rpc.state").agent()
         send = agent.calls.send
+        sent = agent.calls.pressure.sent if hasattr(agent.calls, "pressure") else [0, 0]
 
         def block(count):
-            agent.post = nowhere
+            before, agent.post = sent[1], nowhere
             try:
                 return per_block(count, lambda: send(1, add, args, kwargs, 0))
             finally:
                 del agent.post
                 agent.futures.clear()  # of calls that will get no answer
+                sent[1] = before  # nor be begun
 
         return block
 
