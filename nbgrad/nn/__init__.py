@@ -14,6 +14,7 @@ from nbgrad.nn.activations import (
     Softplus,
     Tanh,
 )
+from nbgrad.nn.batch_norm import BatchNorm1d, BatchNorm2d
 from nbgrad.nn.containers import ModuleDict, ModuleList, ParameterList, Sequential
 from nbgrad.nn.conv import Conv2d
 from nbgrad.nn.dropout import Dropout, Dropout2d
