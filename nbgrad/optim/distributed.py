@@ -4,7 +4,9 @@ trainer                              each owner
 step(context_id) ── one call ──►     gradients of that context, one native pass per parameter
 """
 
+import copy
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from nbgrad import rpc
@@ -40,6 +42,20 @@ def make(kind: type, parameters: list, args: tuple, kwargs: dict) -> LocalOptimi
 def step(optimizer: rpc.RRef, context_id: int) -> None:
     """On an owner: its step."""
     optimizer.local_value().step(context_id)
+
+
+def state_of(optimizer: rpc.RRef) -> dict:
+    """On an owner: the state of its optimizer, as it is between two steps."""
+    local = optimizer.local_value()
+    with LocalOptimizer.lock:
+        return copy.deepcopy(local.optimizer.state_dict())
+
+
+def load_state(optimizer: rpc.RRef, state: dict) -> None:
+    """On an owner: go on from a state."""
+    local = optimizer.local_value()
+    with LocalOptimizer.lock:
+        local.optimizer.load_state_dict(state)
 
 
 class DistributedOptimizer:
@@ -100,16 +116,51 @@ class DistributedOptimizer:
                 f"step() needs the id of the context that backward ran in, got {context_id!r}"
             )
         _is_valid_context(context_id)
+        self.on_owners(step, [(context_id,)] * len(self.remote_optimizers))
+
+    def state_dict(self) -> dict[str, dict]:
+        """State of the optimizers by the name of their worker, gathered here; tensors are copies.
+
+        Raises
+        ------
+        Exception
+            What failed on an owner.
+        """
+        states = self.on_owners(state_of, [()] * len(self.remote_optimizers))
+        return dict(zip(self.owners(), states))
+
+    def load_state_dict(self, state_dict: dict[str, dict]) -> None:
+        """Go on from a state that `state_dict()` returned, each owner from its own part.
+
+        Raises
+        ------
+        ValueError
+            If it is of other workers, or of parameters of other sizes; no optimizer is changed in the first case.
+        """
+        owners = self.owners()
+        if sorted(state_dict) != sorted(owners):
+            raise ValueError(
+                f"the state dict is of workers {sorted(state_dict)}, and the parameters of this optimizer live on "
+                f"{sorted(owners)}: give the workers the names they had, or load the parts where they belong"
+            )
+        self.on_owners(load_state, [(state_dict[owner],) for owner in owners])
+
+    def owners(self) -> list[str]:
+        return [optimizer.owner_name() for optimizer in self.remote_optimizers]
+
+    def on_owners(self, function: Callable, arguments: list[tuple]) -> list:
+        """Call a function on all owners at once; the results, or the last error after all have answered."""
         with no_grad():
             futures = [
-                rpc.rpc_async(optimizer.owner(), step, args=(optimizer, context_id))
-                for optimizer in self.remote_optimizers
+                rpc.rpc_async(optimizer.owner(), function, args=(optimizer, *more))
+                for optimizer, more in zip(self.remote_optimizers, arguments)
             ]
-        error = None
+        error, results = None, []
         for future in futures:
             try:
-                future.wait()
+                results.append(future.wait())
             except Exception as failure:
                 error = failure
         if error is not None:
             raise error
+        return results

@@ -25,8 +25,8 @@ class Stage(nn.Module):
         return [p.detach().clone() for p in self.parameters()]
 
 
-def make_all(kind, **options):
-    stages = [rpc.remote(r, Stage, args=(0.1 * (r + 1),)) for r in range(2)]
+def make_all(kind, stages=None, **options):
+    stages = stages or [rpc.remote(r, Stage, args=(0.1 * (r + 1),)) for r in range(2)]
     references = [p for stage in stages for p in stage.rpc_sync().references()]
     return stages, optim.DistributedOptimizer(kind, references, **options)
 
@@ -87,3 +87,38 @@ def test_a_step_needs_the_context(group2):
 def test_no_parameters_are_refused():
     with pytest.raises(ValueError, match="empty parameter list"):
         optim.DistributedOptimizer(optim.SGD, [], lr=RATE)
+
+
+def steps(stages, optimizer, n):
+    x = nb.ones(2, 3)
+    for _ in range(n):
+        with dist_autograd.context() as context_id:
+            y = stages[1].rpc_sync().forward(stages[0].rpc_sync().forward(x))
+            dist_autograd.backward(context_id, [y.sum()])
+            optimizer.step(context_id)
+    return [value.numpy() for stage in stages for value in stage.rpc_sync().values()]
+
+
+def resume():
+    stages, optimizer = make_all(optim.Adam, lr=RATE)
+    steps(stages, optimizer, 2)
+    state = optimizer.state_dict()
+    other_stages, other = make_all(optim.Adam, lr=RATE)
+    steps(other_stages, other, 2)  # parameters as the first ones
+    _, other = make_all(optim.Adam, other_stages, lr=RATE)  # that has no state
+    other.load_state_dict(state)
+    here, there = steps(stages, optimizer, 2), steps(other_stages, other, 2)
+    numbers = [part["state"][0]["step"] for part in state.values()]
+    try:
+        other.load_state_dict({"nobody": {}})
+    except ValueError as error:
+        return sorted(state), numbers, [(a == b).all() for a, b in zip(here, there)], str(error)
+
+
+def test_state_is_gathered_by_owner_and_loaded_back(group2):
+    names, numbers, same, error = group2.call(resume)
+    assert names == ["worker0", "worker1"]
+    assert numbers == [2, 2]  # copies: later steps do not change them
+    assert all(same)
+    assert "nobody" in error
+    assert "worker0" in error
