@@ -16,15 +16,21 @@ class Trace:
     on = False
 
 
-def call_site() -> str:
-    """'file:line' of the nearest caller outside of nbgrad."""
+def find_caller() -> tuple[str, int]:
+    """(file, line) of the nearest caller outside of nbgrad; ("unknown", 0) if there is none."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         file = frame.f_code.co_filename
         if not file.startswith((PACKAGE, "<op ")):
-            return f"{file}:{frame.f_lineno}"
+            return file, frame.f_lineno
         frame = frame.f_back
-    return "unknown"
+    return "unknown", 0
+
+
+def call_site() -> str:
+    """'file:line' of the nearest caller outside of nbgrad."""
+    file, line = find_caller()
+    return f"{file}:{line}" if line else file
 
 
 def site_of(node: Any) -> str | None:

@@ -16,7 +16,8 @@ import numpy as np
 
 from nbgrad.autograd.buffers import empty, is_sole
 from nbgrad.autograd.grad_buffer import accumulate, add_into, added
-from nbgrad.autograd.hooks import run_leaf, run_post, run_pre
+from nbgrad.autograd.hooks import run_post, run_pre
+from nbgrad.autograd.leaf_hooks import run_leaf, run_leaf_post, run_stored
 from nbgrad.autograd.node import Node
 from nbgrad.autograd.sparse import copied, densified
 from nbgrad.autograd.tensor import Tensor
@@ -182,8 +183,14 @@ def run(roots: list[Tensor], seeds: list[np.ndarray], retain_graph: bool) -> Non
     while sums:
         leaf, g = sums.popitem()
         if leaf.hooks:
+            owned.discard(leaf)  # a hook may keep the sum, or give one that it keeps
             g = run_leaf(leaf, g)
-        store(leaf, g if leaf in owned or is_sole(g, 1) else copied(g))
+            shown = leaf.hooks.get("post")
+            store(leaf, g if is_sole(g, 1) and not shown else copied(g))
+            run_leaf_post(leaf, g)
+            run_stored(leaf)
+        else:
+            store(leaf, g if leaf in owned or is_sole(g, 1) else copied(g))
 
 
 def add(sums: dict, owned: set, target: Any, idx: int, cotangent: np.ndarray) -> None:

@@ -1,12 +1,12 @@
 """Hooks on tensors: functions that see, and may replace, a gradient on its way.
 
-A hook of a leaf is kept by the leaf, and sees the sum of a whole pass.  A hook of a result is kept by
+A hook of a leaf is kept by the leaf, and sees the sum of a whole pass: `leaf_hooks.py`.  A hook of a result is kept by
 the node that produced it, in `node.hooks`, under the number of the output:
 
     node.hooks = {0: {id: hook, ...}, ("grad", 0): weak reference to a tensor that wants its .grad}
 
-A node has hooks of its own, too, under "pre" and "post".  Both engines call `run_pre` before a node's VJP, `run_post` after
-it, and `run_leaf` before a leaf's sum is stored.
+A node has hooks of its own, too, under "pre" and "post".  Both engines call `run_pre` before a node's VJP and `run_post` after
+it.
 """
 
 import itertools
@@ -235,11 +235,6 @@ def register_posthook(node: Node, hook: Callable[[tuple, tuple], Any]) -> Remova
     tensor([4.])
     """
     return register_node_hook(node, "post", hook)
-
-
-def run_leaf(leaf: Tensor, g: np.ndarray) -> np.ndarray:
-    """Run the hooks of a leaf on the sum of a pass; returns what is added to its gradient."""
-    return run_hooks(leaf.hooks, g) if leaf.hooks else g
 
 
 Node.register_prehook = register_prehook  # type: ignore[attr-defined]

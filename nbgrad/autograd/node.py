@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from nbgrad.autograd.accumulate_grad import AccumulateGrad
 from nbgrad.errors import GraphError
 
 next_seq = itertools.count().__next__  # one number per node of this process, in order of recording
@@ -87,8 +88,13 @@ class Node:
 
     @property
     def next_functions(self) -> tuple:
-        """The edges, under PyTorch's name."""
-        return self.edges
+        """The edges as PyTorch shows them: (node or AccumulateGrad of a leaf, idx), (None, 0) where there is none."""
+        return tuple([
+            (None, 0) if edge is None
+            else edge if isinstance(edge[0], Node)
+            else (AccumulateGrad(edge[0]), 0)
+            for edge in self.edges
+        ])  # fmt: skip
 
     def __repr__(self) -> str:
         return f"<{class_name(self.name)}>"

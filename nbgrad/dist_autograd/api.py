@@ -1,7 +1,7 @@
 """The interface of `torch.distributed.autograd`, with its names, order of arguments and messages."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from nbgrad.autograd.sparse import SparseArray
@@ -10,7 +10,7 @@ from nbgrad.dist_autograd import ledger
 from nbgrad.dist_autograd.context import Context, Contexts, thread
 from nbgrad.dist_autograd.engine import Engine
 from nbgrad.dist_autograd.joint import Joint
-from nbgrad.errors import ContextError, GraphError, ShapeError
+from nbgrad.errors import ContextError, GraphError, NbgradError, ShapeError
 from nbgrad.rpc import api as rpc_api
 from nbgrad.rpc import codec, state
 
@@ -68,13 +68,16 @@ def context() -> Iterator[int]:
     Raises
     ------
     ContextError
-        If this thread has a context already.
+        If this thread has a context already; at the end, if another worker has released this one.
     """
     opened = _new_context()
     try:
         yield opened.id
-    finally:
-        _release_context(opened.id)
+    except BaseException:
+        with suppress(NbgradError):  # what the block raised tells more
+            _release_context(opened.id)
+        raise
+    _release_context(opened.id)
 
 
 def _new_context() -> Context:

@@ -233,7 +233,7 @@ class Engine:
 
     def failed(self, part: Part, error: BaseException) -> None:
         """A node of this worker raised: the record goes to the caller first, then the pass fails."""
-        record = pack_failure(error, part.node, self.agent)
+        record = pack_failure(error, part.node, part.in_hook, self.agent)
         with contextlib.suppress(NbgradError):
             self.agent.post(
                 part.id >> 48, 0, FAILURE, part.id, part.context.id, 0, 0, 0, 0, (), record

@@ -4,10 +4,10 @@ The mask of a message has one bit per tensor that requires grad (send_recv.pack_
 the sender records nothing.
 """
 
-import sys
 import warnings
 from typing import Any
 
+from nbgrad.autograd.anomaly import find_caller
 from nbgrad.autograd.grad_mode import is_grad_enabled, set_enabled
 from nbgrad.autograd.tensor import Tensor
 from nbgrad.dist_autograd.context import Contexts, thread
@@ -100,11 +100,10 @@ class Joint:
 
     def warn_outside(self) -> None:
         """A gradient is cut here: say so, once per call site of the user."""
-        frame = sys._getframe(2)
-        while frame.f_back is not None and "/nbgrad/" in frame.f_code.co_filename:
-            frame = frame.f_back
-        site = frame.f_code.co_filename, frame.f_lineno
-        if site not in warned and not site[0].endswith("threading.py"):
+        site = find_caller()
+        if site not in warned and not site[0].endswith(
+            "/threading.py"
+        ):  # (a thread of nbgrad's own)
             warned.add(site)
             warnings.warn_explicit(
                 "a tensor that requires grad was sent to another worker outside a distributed autograd context: the graph "

@@ -18,16 +18,23 @@ from typing import Any
 
 import numpy as np
 
-from nbgrad.autograd.function import pull_back
 from nbgrad.autograd.grad_buffer import add_into, added, one_like
 from nbgrad.autograd.grad_mode import set_enabled
-from nbgrad.autograd.hooks import run_leaf, run_post, run_pre
+from nbgrad.autograd.hooks import run_post, run_pre
+from nbgrad.autograd.leaf_hooks import run_leaf, run_leaf_post
 from nbgrad.autograd.sparse import densified
 from nbgrad.autograd.tensor import Tensor
 from nbgrad.dist_autograd import ledger
 from nbgrad.dist_autograd.context import thread
-from nbgrad.dist_autograd.send_recv import RecvRpcBackward, pack_mask, unpack_mask
+from nbgrad.dist_autograd.send_recv import (
+    RecvRpcBackward,
+    pack_gradient,
+    pack_mask,
+    run_send_hooks,
+    unpack_mask,
+)
 from nbgrad.dist_autograd.settle import on_letter, write_letters
+from nbgrad.dist_autograd.walk import walk
 from nbgrad.errors import ProtocolError
 from nbgrad.rpc.message import ARRAYS, GRAD, H2, H3, H4, KIND, SOURCE
 from nbgrad.shm.binding import block_of
@@ -60,7 +67,8 @@ class Part:
         self.absent: set = set()  # of the served: those that got the word that there is no gradient
         self.declared: set = set()  # message ids of recvs whose sends were told that they get none
         self.leaves: dict = {}  # leaf -> its sum in this pass
-        self.node: Any = None  # that runs now, for error messages
+        self.node: Any = None  # node or leaf that runs now, for error messages
+        self.in_hook = False
         self.n_messages = self.n_gradients = self.n_nodes = self.n_copied = self.n_zero_copy = 0
         self.computing_ns = 0
         self.started_ns = self.ended_ns = time.perf_counter_ns()
@@ -162,40 +170,9 @@ class Part:
             return
         self.contacted = True
         snapshot = self.snapshot = dict(self.context.sends)
-        self.walk([*roots, *snapshot.values()])
+        self.has_user_code = walk([*roots, *snapshot.values()], self.table, self.seen)
         ledger.count_sends(self.row, len(snapshot), 1 << self.agent.rank)
         self.is_late = ledger.phase(self.row) != 0
-
-    def walk(self, stack: list) -> None:
-        table, seen = self.table, self.seen
-        for start in stack:
-            seen.add(start)
-            if start not in table and start.n_outputs != 1:
-                table[start] = [0, [None] * start.n_outputs]
-        has_user_code = False
-        while stack:
-            node = stack.pop()
-            if node.hooks is not None or node.vjp is pull_back:
-                has_user_code = True
-            for edge in node.edges:
-                if edge is None:
-                    continue
-                target = edge[0]
-                entry = table.get(target)
-                if entry is not None:
-                    entry[0] += 1
-                elif isinstance(target, Tensor):
-                    table[target] = [1, None]
-                    if target.hooks:
-                        has_user_code = True
-                    continue
-                else:
-                    n = target.n_outputs
-                    table[target] = [1, None if n == 1 else [None] * n]
-                if target not in seen and not isinstance(target, Tensor):
-                    seen.add(target)
-                    stack.append(target)
-        self.has_user_code = has_user_code
 
     # ------------------------------------------------------------ messages
 
@@ -224,13 +201,18 @@ class Part:
                 f"a gradient came for message {message_id}, which this pass has not counted"
             )
         self.note_served(message_id)
-        if self.agent.trace:
-            self.trace("recv", f"gradient from rank {message[SOURCE]}", time.perf_counter_ns())
+        trace = self.agent.trace
+        if trace:
+            trace("recv", f"gradient from rank {message[SOURCE]}", time.perf_counter_ns())
         if flags & ABSENT:
             self.absent.add(message_id)
         else:  # (ABSENT may come from a worker that was never told)
             self.retain = bool(flags & RETAIN)
         arrays, mask = unpack_mask(arrays, message[H4])
+        if send.hooks is not None and not flags & ABSENT:
+            self.node, self.in_hook = send, True
+            arrays, mask = run_send_hooks(send, arrays, mask)
+            self.in_hook = False
         k = 0
         ready: list = []
         for edge in send.edges:
@@ -262,12 +244,6 @@ class Part:
         self.n_messages += 1
         ids = self.id, self.context.id, message_id
         self.agent.post(target, self.row, kind, *ids, flags, mask, 0, arrays, None)
-
-    def trace(self, kind: str, name: str, start_ns: int) -> None:
-        """Tell the profile, if it is still on."""
-        recorder = self.agent.trace
-        if recorder is not None:
-            recorder(kind, name, start_ns)
 
     # ------------------------------------------------------------ running nodes
 
@@ -301,16 +277,14 @@ class Part:
 
     def drain(self, ready: list) -> None:
         """Run nodes until none is ready; look at the pass's state before each."""
-        table, row, deliver = self.table, self.row, self.deliver
+        table, row, deliver, trace = self.table, self.row, self.deliver, self.agent.trace
         while ready:
             node = ready.pop()
             entry = table[node]
             g, entry[1] = entry[1], None
             if isinstance(node, Tensor):
                 if g is not None:
-                    self.leaves[node] = run_leaf(node, g) if node.hooks else g
-                    if self.leaves[node] is not g:
-                        self.owned.discard(node)
+                    self.leaves[node] = self.hooked_leaf(node, g) if node.hooks else g
                 continue
             many = type(g) is list
             if many:
@@ -319,9 +293,7 @@ class Part:
             else:
                 absent = g is None
             if type(node) is RecvRpcBackward:
-                if node.hooks is not None and not absent:
-                    g = run_pre(node, g)
-                self.post_gradient(node, g if many else [g], absent)
+                self.post_gradient(node, g, absent)
                 continue
             if absent:
                 for edge in node.edges:
@@ -333,8 +305,10 @@ class Part:
             self.node = node
             self.n_nodes += 1
             if node.hooks is not None:
+                self.in_hook = True
                 g = run_pre(node, g)
-            start_ns = time.perf_counter_ns() if self.agent.trace else 0
+                self.in_hook = False
+            start_ns = time.perf_counter_ns() if trace else 0
             try:
                 cotangents = node.vjp(node.residuals, g)
             except Exception:
@@ -343,9 +317,11 @@ class Part:
                     raise
                 cotangents = node.vjp(node.residuals, g)  # it does not take sparse ones
             if start_ns:
-                self.trace("backward", node.name, start_ns)
+                trace("backward", node.name, start_ns)
             if node.hooks is not None:
+                self.in_hook = True
                 cotangents = run_post(node, cotangents, g)
+                self.in_hook = False
             if not self.retain and node.residuals is not None:
                 node.release()
             g = entry = None
@@ -354,26 +330,40 @@ class Part:
                     deliver(edge, cotangent, ready)
             cotangents = cotangent = None
 
-    def post_gradient(self, node: RecvRpcBackward, g: list, absent: bool) -> None:
+    def hooked_leaf(self, leaf: Tensor, g: Any) -> Any:
+        """The sum of a leaf after its hooks."""
+        self.node, self.in_hook = leaf, True
+        self.owned.discard(leaf)  # a hook may keep the sum, or give one that it keeps
+        g = run_leaf(leaf, g)
+        run_leaf_post(leaf, g)
+        self.in_hook = False
+        return g
+
+    def post_gradient(self, node: RecvRpcBackward, g: Any, absent: bool) -> None:
         """A recv function has all of its gradients: they go to its send."""
-        if absent:
+        self.node = node
+        if absent and not self.fast:
             self.post(node.source, GRAD, node.message_id, ABSENT, 0, ())
             return
-        mask, arrays, bit = 0, [], 1
-        for slot, part in enumerate(g):
-            if part is None and self.fast:
-                part = np.zeros(*node.like[slot])  # the original's explicit zeros
-            if part is not None:
-                mask |= bit
-                arrays.append(part)
-                if part.base is not None and block_of(part):
-                    self.n_zero_copy += part.nbytes
-                else:
-                    self.n_copied += part.nbytes
-            bit <<= 1
+        hooks = None if absent else node.hooks
+        if hooks is not None:
+            self.in_hook = True
+            g = run_pre(node, g)
+            self.in_hook = False
+        trace = self.agent.trace
+        start_ns = time.perf_counter_ns() if trace else 0
+        arrays, mask = pack_gradient(node, g if type(g) is list else [g], self.fast)
+        for part in arrays:
+            if part.base is not None and block_of(part):
+                self.n_zero_copy += part.nbytes
+            else:
+                self.n_copied += part.nbytes
         self.n_gradients += 1
-        start_ns = time.perf_counter_ns() if self.agent.trace else 0
         sent, mask = pack_mask(tuple(arrays), mask)
         self.post(node.source, GRAD, node.message_id, RETAIN if self.retain else 0, mask, sent)
-        if start_ns:
-            self.trace("send", f"gradient to rank {node.source}", start_ns)
+        if trace:
+            trace("send", f"gradient to rank {node.source}", start_ns)
+        if hooks is not None:
+            self.in_hook = True
+            run_post(node, (), g)
+            self.in_hook = False

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from nbgrad.autograd.hooks import run_post, run_pre
 from nbgrad.autograd.node import Node, next_seq
 from nbgrad.errors import GraphError
 
@@ -51,6 +52,29 @@ def run_recv(residuals: Any, g: Any) -> tuple:
         "this result depends on a tensor that came from another worker, so loss.backward() can't follow its graph: "
         "call nbgrad.dist_autograd.backward(context_id, [loss]) inside the context in which the call was made"
     )
+
+
+def run_send_hooks(send: SendRpcBackward, arrays: tuple, mask: int) -> tuple[tuple, int]:
+    """(arrays, mask) of a gradient message after the hooks of its send function."""
+    given: list = []
+    for slot in range(send.n_outputs):
+        given.append(arrays[len(given) - given.count(None)] if mask >> slot & 1 else None)
+    g = run_pre(send, given if send.n_outputs != 1 else given[0])
+    given = run_post(send, g if type(g) is list else [g], g)
+    mask = sum(1 << slot for slot, part in enumerate(given) if part is not None)
+    return tuple([part for part in given if part is not None]), mask
+
+
+def pack_gradient(recv: RecvRpcBackward, g: list, zeros: bool) -> tuple[list, int]:
+    """(arrays, mask) of a gradient message; with `zeros`, no slot is left out."""
+    mask, arrays = 0, []
+    for slot, part in enumerate(g):
+        if part is None and zeros:
+            part = np.zeros(*recv.like[slot])  # the original's explicit zeros
+        if part is not None:
+            mask |= 1 << slot
+            arrays.append(part)
+    return arrays, mask
 
 
 # A message has one word for its mask of slots.  Where that has not enough bits, the mask goes as one more array.

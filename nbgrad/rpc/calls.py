@@ -65,7 +65,8 @@ class Calls:
     ) -> Future:
         """Post the call; its future."""
         agent = self.agent
-        start_ns = time.perf_counter_ns() if agent.trace else 0
+        trace = agent.trace
+        start_ns = time.perf_counter_ns() if trace else 0
         pressure = self.pressure
         if pressure.sent[target] >= pressure.may_send[target]:
             pressure.make_room(target, function, timeout)
@@ -110,8 +111,8 @@ class Calls:
             agent.futures.pop(call, None)
             codec.discard(extra, len(tensors), len(plain))
             raise
-        if start_ns:
-            agent.trace("call", name_of(function), start_ns)
+        if trace:
+            trace("call", name_of(function), start_ns)
         return future
 
     def intern(self, target: int, function: Callable) -> int:

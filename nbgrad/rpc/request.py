@@ -56,7 +56,8 @@ class Request(UserCode):
         words.fetch_add(
             agent.own + BEGUN + 8 * source, 1
         )  # Note [Room]: its caller may send one more
-        start_ns = time.perf_counter_ns() if agent.trace else 0
+        trace = agent.trace
+        start_ns = time.perf_counter_ns() if trace else 0
         try:
             previous = joint.enter(context_id, message[H4])
         except Exception as error:  # its context has been released meanwhile
@@ -79,6 +80,9 @@ class Request(UserCode):
                     function, args, kwargs = content
                 progress = STARTED
                 value = function(*args, **kwargs) if kwargs else function(*args)
+            if trace:  # before the reply: whoever has it may stop the profile
+                trace("request", str(self).removeprefix("the result of "), start_ns)
+                trace = None
             if not hasattr(function, "_wrapped_async_rpc_function"):
                 self.reply(value)
             elif isinstance(value, Future):
@@ -89,13 +93,13 @@ class Request(UserCode):
                     f"returned {type(value).__name__}; return a nbgrad.futures.Future, or take the decorator away"
                 )
         except BaseException as error:
+            if trace:
+                trace("request", str(self).removeprefix("the result of "), start_ns)
             self.reply_error(error, progress)
             if is_interrupt(error):
                 raise
         finally:
             joint.leave(previous)
-            if agent.trace and start_ns:
-                agent.trace("request", str(self).removeprefix("the result of "), start_ns)
 
     def reply(self, value: Any) -> None:
         agent, message = self.calls.agent, self.message

@@ -1,7 +1,7 @@
 """Call sites are noted when asked for, and only then."""
 
 import nbgrad as nb
-from nbgrad.autograd.anomaly import site_of
+from nbgrad.autograd.anomaly import find_caller, site_of
 
 
 def test_the_users_line_is_noted():
@@ -11,6 +11,15 @@ def test_the_users_line_is_noted():
     file, line = site_of(y.grad_fn).rsplit(":", 1)
     assert file == __file__
     assert int(line) > 0
+
+
+def test_a_user_whose_folder_has_the_name_of_the_package(tmp_path):
+    file = tmp_path / "nbgrad" / "program.py"
+    file.parent.mkdir()
+    file.write_text("def ask():\n    return find_caller()\n")
+    scope = {"find_caller": find_caller}
+    exec(compile(file.read_text(), str(file), "exec"), scope)
+    assert scope["ask"]() == (str(file), 2)
 
 
 def test_nothing_is_noted_by_default():

@@ -16,7 +16,8 @@ def test_edges_lead_to_nodes_and_leaves():
     assert to_c == (c, 0)
     assert product[0].edges == ((a, 0), None)
     assert y.node.seq > product[0].seq
-    assert y.grad_fn.next_functions is y.node.edges
+    assert y.grad_fn.next_functions[0] == y.node.edges[0]
+    assert y.grad_fn.next_functions[1][0].variable is c
 
 
 def test_a_graph_is_freed_by_reference_counts_alone():

@@ -22,7 +22,7 @@ def recorded():
         recvs = context._recv_functions()
         return (
             [len(send.next_functions) for send in sends],
-            all(send.next_functions[0][0] is x for send in sends),
+            all(send.next_functions[0][0].variable is x for send in sends),
             a.grad_fn is b.grad_fn,
             a.grad_fn in recvs.values(),
             (a.output_nr, b.output_nr),

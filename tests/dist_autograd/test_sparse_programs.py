@@ -135,7 +135,7 @@ def graph():
         here = dist_autograd._current_context()
         (send,), (recv,) = here._send_functions().values(), here._recv_functions().values()
         return (
-            [edge[0] is leaf for edge, leaf in zip(send.next_functions, (x, y))],
+            [edge[0] is leaf for edge, leaf in zip(send.edges, (x, y))],
             z.grad_fn is recv,
             z.is_sparse,
         )

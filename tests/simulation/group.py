@@ -184,7 +184,7 @@ class Group:
             rows,
         )
 
-    def pack_failure(self, error, node, agent):
+    def pack_failure(self, error, node, in_hook, agent):
         """A record of a few bytes (real ones do not fit into the rings here); an error that no test planted is one."""
         if not isinstance(error, Planted | WorkerDied):
             self.machine.broken = "".join(traceback.format_exception(error))
