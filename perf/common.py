@@ -29,7 +29,7 @@ from stats import compare, summary
 HIDDEN = argparse.SUPPRESS
 ROOT = Path(__file__).resolve().parents[1]
 TORCH_PYTHON = "NBGRAD_PERF_TORCH_PYTHON"
-UNITS = {"ns": 1.0, "us": 1e3, "ms": 1e6, "s": 1e9}
+UNITS = {"ns": 1.0, "%": 1.0, "us": 1e3, "ms": 1e6, "s": 1e9}
 
 EPILOG = f"""\
 ratio = the other side's time / nbgrad's (above 1: nbgrad is faster), the median over rounds, with its 95 % bootstrap
