@@ -37,7 +37,13 @@ FLOORS = [  # lowest first: a part imports only parts from sets above it in this
     {"cli"},
     {"__main__"},
 ]
-HOMES = {"numba": "jit", "llvmlite": "jit", "click": "cli", "rich": "cli"}  # one room per library
+HOMES = {  # one room per library
+    "numba": "jit",
+    "llvmlite": "jit",
+    "click": "cli",
+    "rich": "cli",
+    "matplotlib": "dist_autograd",
+}
 MAX_LINES = 400
 UNTESTED = {"__init__", "__main__", "errors"}
 ORDERED = re.compile(r"^[^#]*(?<!def )\b\w+_(acquire|release|acq_rel|seq_cst)\(")

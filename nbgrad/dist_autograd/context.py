@@ -62,7 +62,9 @@ class Context:
         self.passes: dict = {}  # pass id -> Pass
         self.gradients: dict = {}  # leaf -> Tensor, the sum over passes that are done
         self.lock = threading.Lock()
-        self.served: set = set()  # message ids of sends that some pass has served
+        self.served: set = (
+            set()
+        )  # message ids of sends that got a gradient in some pass, failed ones too
         self.statistics: dict = {}  # pass id -> what `pass_statistics` tells of it
 
     def _context_id(self) -> int:
@@ -86,13 +88,18 @@ class Context:
                 outcome = part.outcome()
                 if outcome == ledger.RUNNING:
                     continue
-                del self.passes[pass_id]
-                self.statistics[pass_id] = part.statistics()
+                self.note(pass_id)
                 if outcome == ledger.DONE:
-                    self.served |= part.served - part.absent
                     while part.leaves:
                         leaf, g = part.leaves.popitem()
                         self.add(leaf, g, part.owned)
+
+    def note(self, pass_id: int) -> None:
+        """A pass has ended, well or not: what `graph` and `pass_statistics` tell of it."""
+        part = self.passes.pop(pass_id, None)
+        if part is not None:
+            self.served |= part.served - part.absent
+            self.statistics[pass_id] = part.statistics()
 
     def add(self, leaf: Tensor, g: np.ndarray, owned: set) -> None:
         total = self.gradients.get(leaf)

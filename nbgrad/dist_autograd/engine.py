@@ -139,7 +139,7 @@ class Engine:
             raise FastModeError(
                 f"mode 'fast' assumes that every result of a remote call is used by the roots, and these are not:\n  {listed}\n"
                 f"Use mode='auto' (the default), which finds that out by itself, or keep such calls outside of the context "
-                f"or under no_grad."
+                f"or under no_grad; print(nbgrad.dist_autograd.graph({part.context.id})) shows where they are."
             )
         if self.is_released(part.context):
             raise ContextError(
@@ -254,7 +254,7 @@ class Engine:
 
     def on_drop(self, message: tuple) -> None:
         for context in list(self.contexts.table.values()):
-            context.passes.pop(message[H0], None)
+            context.note(message[H0])
         # The row is closed already, so the unit is the last access: the caller may open the row for another pass at
         # once (! closing it again would end that one).
         ledger.give_back(self.address(message[H0]), 1)
