@@ -20,6 +20,7 @@ from nbgrad.nn.conv import Conv2d
 from nbgrad.nn.dropout import Dropout, Dropout2d
 from nbgrad.nn.embedding import Embedding, EmbeddingBag
 from nbgrad.nn.flatten import Flatten, Unflatten
+from nbgrad.nn.layer_norm import GroupNorm, LayerNorm, RMSNorm
 from nbgrad.nn.linear import Identity, Linear
 from nbgrad.nn.loss import (
     BCELoss,

@@ -13,6 +13,7 @@ from nbgrad.ops.conv2d import conv2d
 from nbgrad.ops.cross_entropy import cross_entropy, nll_loss
 from nbgrad.ops.dropout import dropout, dropout2d
 from nbgrad.ops.embedding import embedding, embedding_bag
+from nbgrad.ops.layer_norm import group_norm, layer_norm, rms_norm
 from nbgrad.ops.linear import linear
 from nbgrad.ops.losses import (
     binary_cross_entropy,
@@ -42,8 +43,10 @@ __all__ = [
     "embedding",
     "embedding_bag",
     "gelu",
+    "group_norm",
     "huber_loss",
     "l1_loss",
+    "layer_norm",
     "leaky_relu",
     "linear",
     "log_softmax",
@@ -53,6 +56,7 @@ __all__ = [
     "normalize",
     "one_hot",
     "relu",
+    "rms_norm",
     "sigmoid",
     "silu",
     "smooth_l1_loss",

@@ -73,9 +73,9 @@ def fused_cross_entropy(input, target, ignore_index, reduction):
     labels = check_target("cross_entropy", input, target, ignore_index)
     rows = classes_last(floats(input))
     n, classes = rows.shape
-    probabilities, losses = empty_like(rows), empty((n,), rows.dtype)
-    n_used = _cross_entropy(rows, labels, probabilities, losses, n, classes, ignore_index)
-    residuals = (probabilities, labels, input.shape, ignore_index, reduction, n_used)
+    tops, shifts, losses = (empty((n,), rows.dtype) for _ in range(3))
+    n_used = _cross_entropy(rows, labels, tops, shifts, losses, n, classes, ignore_index)
+    residuals = (rows, tops, shifts, labels, input.shape, ignore_index, reduction, n_used)
     if reduction == "none":
         return losses.reshape(labels.shape), residuals
     y = empty((), rows.dtype)
@@ -88,15 +88,15 @@ def fused_cross_entropy(input, target, ignore_index, reduction):
 
 @fused_cross_entropy.vjp
 def fused_cross_entropy(residuals, g):
-    # x_bar = g (p - one_hot(target)), row by row
-    probabilities, labels, shape, ignore_index, reduction, n_used = residuals
-    n, classes = probabilities.shape
+    # x_bar = g (p - one_hot(target)), row by row; p is computed again: it is more to read and to write than x
+    rows, tops, shifts, labels, shape, ignore_index, reduction, n_used = residuals
+    n, classes = rows.shape
     scale = empty((n,), g.dtype)
     scale[...] = g.reshape(-1)
     if reduction == "mean" and n_used:
         scale /= n_used
-    x_bar = empty_like(probabilities)
-    _cross_entropy_vjp(probabilities, labels, scale, x_bar, n, classes, ignore_index)
+    x_bar = empty_like(rows)
+    _cross_entropy_vjp(rows, labels, tops, shifts, scale, x_bar, n, classes, ignore_index)
     return (classes_second(x_bar, shape),)
 
 
@@ -248,40 +248,38 @@ def averaged(losses: Any, n: float, reduction: str) -> Any:
     return losses.sum() / float(n) if reduction == "mean" else losses.sum()
 
 
-@kernel("ak>a>Annn=n")
-def _cross_entropy(x, target, p, losses, rows, columns, ignored):
+@kernel("ak>A>A>Annn=n")
+def _cross_entropy(x, target, tops, shifts, losses, rows, columns, ignored):
     zero = x.dtype.type(0)
     n_used = 0
     for r in range(rows):
         a = x[r * columns : (r + 1) * columns]
-        b = p[r * columns : (r + 1) * columns]
         top = a[0]
         for c in range(columns):
             top = a[c] if a[c] > top else top
         total = zero
         for c in range(columns):
-            e = exp_of(a[c] - top, x)
-            b[c] = e
-            total += e
-        share = x.dtype.type(1) / total
-        for c in range(columns):
-            b[c] *= share
+            total += exp_of(a[c] - top, x)
+        shift = x.dtype.type(math.log(total))
+        tops[r] = top
+        shifts[r] = shift
         if target[r] == ignored:
             losses[r] = zero
         else:
-            losses[r] = x.dtype.type(math.log(total)) - (a[target[r]] - top)
+            losses[r] = shift - (a[target[r]] - top)
             n_used += 1
     return n_used
 
 
-@kernel("akA>annn")
-def _cross_entropy_vjp(p, target, scale, x_bar, rows, columns, ignored):
-    zero = p.dtype.type(0)
+@kernel("akAAA>annn")
+def _cross_entropy_vjp(x, target, tops, shifts, scale, x_bar, rows, columns, ignored):
+    zero = x.dtype.type(0)
     for r in range(rows):
-        a = p[r * columns : (r + 1) * columns]
+        a = x[r * columns : (r + 1) * columns]
         b = x_bar[r * columns : (r + 1) * columns]
         k = zero if target[r] == ignored else scale[r]
+        top, shift = tops[r], shifts[r]
         for c in range(columns):
-            b[c] = a[c] * k
+            b[c] = k * exp_of((a[c] - top) - shift, x)
         if target[r] != ignored:
             b[target[r]] -= k

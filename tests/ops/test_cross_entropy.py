@@ -106,3 +106,14 @@ def test_mistakes():
         F.cross_entropy(x, nb.tensor([0, 1]), reduction="average")
     with pytest.raises(ShapeError, match="shape of the scores"):
         F.cross_entropy(x, nb.ones(2))
+
+
+def test_large_scores_lose_no_digits():
+    x = np.random.default_rng(0).standard_normal((5, 7))
+    labels = nb.tensor([0, 1, 2, 3, 4])
+    grads = []
+    for shift in (0.0, 1024.0):
+        scores = nb.tensor(np.float32(np.round(x * 256) / 256 + shift), requires_grad=True)
+        nb.nn.functional.cross_entropy(scores, labels).backward()
+        grads.append(scores.grad.numpy())
+    np.testing.assert_allclose(grads[0], grads[1], rtol=2e-6)

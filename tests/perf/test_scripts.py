@@ -32,6 +32,7 @@ def run(script, *flags):
         ("encode.py", ["2 arrays of 4 B, post", "encode a call of tensors"]),
         ("wide_graph.py", ["64 calls to one worker, each, backward"]),
         ("payload.py", ["1 MiB", "64 MiB"]),
+        ("fused.py", ["gelu", "layer norm", "bias and relu", "gelu, share of a copy's bandwidth"]),
         ("optimizers.py", ["Adam, step", "Adam, share of the triad"]),
         ("cold_start.py", ["import, CPU time", "first training step", "4 workers ready"]),
     ],
