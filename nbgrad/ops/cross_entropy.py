@@ -10,6 +10,7 @@ from nbgrad.autograd.op import op
 from nbgrad.autograd.tensor import Tensor
 from nbgrad.errors import ShapeError
 from nbgrad.jit import fmath, kernel
+from nbgrad.jit.primitive import fmax
 from nbgrad.ops.broadcast import contiguous
 from nbgrad.ops.pointwise import floats
 from nbgrad.ops.softmax import log_softmax
@@ -256,7 +257,7 @@ def _cross_entropy(x, target, tops, shifts, losses, rows, columns, ignored):
         a = x[r * columns : (r + 1) * columns]
         top = a[0]
         for c in range(columns):
-            top = a[c] if a[c] > top else top
+            top = fmax(top, a[c])
         total = zero
         for c in range(columns):
             total += exp_of(a[c] - top, x)
@@ -271,7 +272,7 @@ def _cross_entropy(x, target, tops, shifts, losses, rows, columns, ignored):
     return n_used
 
 
-@kernel("akAAA>annn")
+@kernel("akAAA>annn", fast=False)  # (a - (top + shift) would lose the digits of large scores)
 def _cross_entropy_vjp(x, target, tops, shifts, scale, x_bar, rows, columns, ignored):
     zero = x.dtype.type(0)
     for r in range(rows):

@@ -9,6 +9,7 @@ from nbgrad.autograd.buffers import empty, empty_like
 from nbgrad.autograd.op import op
 from nbgrad.errors import DtypeError
 from nbgrad.jit import fmath, kernel
+from nbgrad.jit.primitive import fmax
 from nbgrad.ops.broadcast import contiguous
 from nbgrad.ops.dims import dim_of, reduced_shape
 from nbgrad.ops.pointwise import floats
@@ -147,7 +148,7 @@ def _softmax(x, y, rows, columns):
         b = y[r * columns : (r + 1) * columns]
         top = a[0]
         for c in range(columns):
-            top = a[c] if a[c] > top else top
+            top = fmax(top, a[c])
         total = zero
         for c in range(columns):
             e = exp_of(a[c] - top, x)
@@ -179,7 +180,7 @@ def _log_softmax(x, y, rows, columns):
         b = y[r * columns : (r + 1) * columns]
         top = a[0]
         for c in range(columns):
-            top = a[c] if a[c] > top else top
+            top = fmax(top, a[c])
         total = zero
         for c in range(columns):
             total += exp_of(a[c] - top, x)
@@ -209,8 +210,14 @@ def _logsumexp(x, y, rows, columns):
         a = x[r * columns : (r + 1) * columns]
         top = a[0]
         for c in range(columns):
-            top = a[c] if a[c] > top else top
+            top = fmax(top, a[c])
         total = zero
-        for c in range(columns):
-            total += exp_of(a[c] - top, x)
-        y[r] = top + x.dtype.type(math.log(total))
+        if top - top == zero:
+            for c in range(columns):
+                total += exp_of(a[c] - top, x)
+            y[r] = top + x.dtype.type(math.log(total))
+        else:  # infinite, or all are NaN
+            y[r] = top
+            for c in range(columns):
+                if a[c] != a[c]:
+                    y[r] = a[c]

@@ -53,3 +53,9 @@ def test_dtypes():
     assert nb.softmax(nb.tensor([1, 2]), 0).dtype == np.float32
     with pytest.raises(TypeError, match="dim"):
         nb.softmax(nb.ones(2))
+
+
+def test_logsumexp_of_infinities():
+    inf, nan = np.inf, np.nan
+    x = nb.tensor([[-inf, -inf], [inf, 1.0], [inf, nan], [nan, 1.0], [-inf, 1.0]])
+    np.testing.assert_array_equal(nb.logsumexp(x, 1).data, [-inf, inf, nan, nan, 1.0])
