@@ -35,6 +35,7 @@ def attach(agent: Any) -> None:
     agent.joint = Joint(agent, contexts)
     agent.contexts = contexts
     agent.engine = Engine(agent, contexts)
+    agent.serving.deadlines.append(agent.engine.next_deadline)
 
 
 codec.Tensors.kind = Tensor

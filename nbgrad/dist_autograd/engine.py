@@ -4,6 +4,8 @@ caller: open row, first contact, seeds ──► GRAD messages between parts ─
 """
 
 import contextlib
+import functools
+import itertools
 import time
 from collections import deque
 from typing import Any
@@ -64,8 +66,8 @@ class Engine:
         )  # (pass id, told): rows whose parts must be dropped before reuse
         self.uses: dict = {}
         self.n_rows = 0
+        self.new_rows = itertools.count()
         self.running: dict[int, Running] = {}
-        self.n_passes = 0
         for kind in (GRAD, SETTLE):
             agent.on(kind, self.on_message)
         agent.on(FAILURE, self.on_failure)
@@ -95,8 +97,13 @@ class Engine:
         part.busy = True
         context.passes[pass_id] = part
         try:
-            self.seed(part, roots)
-            part.end_seed()  # and what came meanwhile
+            if timeout:
+                agent.serving.note_deadline(running.deadline)
+                part.contact(part.nodes_of(roots))
+            if timeout and part.has_user_code:  # which may take any time, so not on this thread
+                agent.serving.submit(functools.partial(self.seed, part, roots))
+            else:
+                self.seed(part, roots)
             if ledger.status(row) == ledger.RUNNING:
                 agent.wait(running)
             is_explained = running.failures or running.reports or self.is_released(context)
@@ -117,16 +124,21 @@ class Engine:
             (self.free if state == ledger.DONE else self.failed_rows).append(pass_id)
 
     def seed(self, part: Part, roots: list) -> None:
+        """The caller's own message, and what came meanwhile."""
         before = thread.context, set_enabled(False)
         thread.context = None
         try:
-            part.start(roots)
-        except Exception as error:
+            if ledger.status(part.row) == ledger.RUNNING:
+                part.start(roots)
+        except BaseException as error:
             self.failed(part, error)
+            if not isinstance(error, Exception):
+                raise
         finally:
             thread.context = before[0]
             set_enabled(before[1])
             self.give_back(part.row, part.id, part.context.id)
+            part.end_seed()
 
     def conclude(self, part: Part, running: Running) -> None:
         """The row is no longer RUNNING: return, or raise what went wrong."""
@@ -156,15 +168,23 @@ class Engine:
     def new_id(self) -> int:
         """A fresh pass id with a free row."""
         self.drop_failed()
-        if self.free:
+        try:
             row = self.free.popleft() & 0xFFFF
-        else:
-            row = self.n_rows
+        except IndexError:
+            row = next(self.new_rows)  # each once, whatever threads ask
             if row >= PASSES:
-                raise SharedMemoryFull(f"{PASSES} backward passes of this worker are open")
-            self.n_rows += 1
+                raise SharedMemoryFull(
+                    f"{PASSES} backward passes of this worker are open; let some end before you start more"
+                ) from None
+            self.n_rows = row + 1
         use = self.uses[row] = self.uses.get(row, 0) + 1
         return self.agent.rank << 48 | use << 16 | row
+
+    def next_deadline(self) -> float:
+        """Of the passes of this worker that are not late yet; inf if there is none."""
+        now = time.monotonic()
+        deadlines = [running.deadline for running in list(self.running.values())]
+        return min([d for d in deadlines if d > now], default=float("inf"))
 
     def drop_failed(self) -> None:
         """Failed rows: tell their workers to drop them, and reuse them when all have (Note [Ledger] G4)."""

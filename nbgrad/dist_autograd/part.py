@@ -57,6 +57,7 @@ class Part:
         self.is_late = (
             False  # first contact came in the settle round, which has not been told to this worker
         )
+        self.interrupt: BaseException | None = None  # Ctrl-C in a hook
         self.has_user_code = False  # hooks, or backward functions written in Python
         self.retain = False
         self.table: dict = {}  # node or leaf -> [count, sum]
@@ -116,14 +117,17 @@ class Part:
     def may_run_for(self, waited: Any) -> bool:
         """Whether a thread may run this that waits for `waited` inside user code.
 
-        Hooks may need what that thread would do next, unless it waits for this very pass.
+        Hooks may need what that thread would do next, unless it waits for this very pass; with a timeout it must be back
+        in time, whatever hooks do.
         """
         if not self.contacted and ledger.status(self.row) == ledger.RUNNING:
             try:
                 self.contact(())  # the caller of `submit` has this part for itself
             except Exception as error:
                 self.engine.failed(self, error)
-        return not self.has_user_code or getattr(waited, "row", 0) == self.row
+        if not self.has_user_code:
+            return True
+        return getattr(waited, "row", 0) == self.row and not waited.deadline
 
     def __call__(self) -> None:
         before = thread.context, set_enabled(False)
@@ -134,7 +138,7 @@ class Part:
                 with self.lock:
                     if not self.queue:
                         self.busy = False
-                        return
+                        break
                     message = self.queue.popleft()
                 self.handle(message)
         finally:
@@ -142,6 +146,9 @@ class Part:
             self.computing_ns += self.ended_ns - start_ns
             thread.context = before[0]
             set_enabled(before[1])
+        if self.interrupt is not None:
+            interrupt, self.interrupt = self.interrupt, None
+            raise interrupt
 
     def handle(self, message: tuple) -> None:
         """One message, and its unit back."""
@@ -156,8 +163,10 @@ class Part:
                     write_letters(self, {})
         except BaseException as error:
             self.engine.failed(self, error)
-            if not isinstance(error, Exception):
-                raise
+            if not isinstance(
+                error, Exception
+            ):  # raised when what is queued has given its units back
+                self.interrupt = error
         finally:
             del message  # blocks of a dropped message go back before its unit
             self.engine.give_back(self.row, self.id, self.context.id)
@@ -176,10 +185,14 @@ class Part:
 
     # ------------------------------------------------------------ messages
 
+    def nodes_of(self, roots: list) -> tuple:
+        """Distinct nodes that made the roots."""
+        return tuple(dict.fromkeys([root.node for root in roots]))
+
     def start(self, roots: list) -> None:
         """The caller's own message: seeds at the roots (one listed twice counts twice)."""
         nodes = [root.node for root in roots]
-        self.contact(tuple(dict.fromkeys(nodes)))
+        self.contact(self.nodes_of(roots))
         table = self.table
         ready: list = []
         for node in nodes:
@@ -284,7 +297,10 @@ class Part:
             g, entry[1] = entry[1], None
             if isinstance(node, Tensor):
                 if g is not None:
-                    self.leaves[node] = self.hooked_leaf(node, g) if node.hooks else g
+                    if not node.hooks:
+                        self.leaves[node] = g
+                    elif ledger.status(row) == ledger.RUNNING:
+                        self.leaves[node] = self.hooked_leaf(node, g)
                 continue
             many = type(g) is list
             if many:

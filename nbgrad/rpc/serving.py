@@ -46,6 +46,7 @@ class Serving:
         self.stopping = False
         self.threads: list = []
         self.next_deadline = float("inf")
+        self.deadlines: list = []  # functions: when something that is no call of ours will be late
         self.own_thread = threading.local()
         self.at_slice_end: list = []  # functions: what is to be done now and then, by an idle thread
 
@@ -203,6 +204,11 @@ class Serving:
         if agent.backlog and not self.queue:
             self.stand_in()
 
+    def note_deadline(self, deadline: float) -> None:
+        """Slices end in time for it."""
+        if deadline < self.next_deadline:
+            self.next_deadline = deadline
+
     def check_deadlines(self) -> None:
         """Finish the calls that are late."""
         if time.monotonic() < self.next_deadline:
@@ -215,6 +221,8 @@ class Serving:
                     time_out(future)
             elif future.deadline:
                 self.next_deadline = min(self.next_deadline, future.deadline)
+        for earliest in self.deadlines:
+            self.note_deadline(earliest())
 
     def stop(self) -> None:
         self.stopping = True

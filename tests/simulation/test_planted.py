@@ -75,8 +75,8 @@ BITS_CLEARED_LATE = [  # the doorbell's bits are looked at, the rings popped, th
 ROW_PER_CONTEXT = [  # every pass of this context gets row 0, whatever has become of the one before
     Patch(
         Engine.new_id,
-        "    self.drop_failed()\n    if self.free:\n        row = self.free.popleft() & 65535\n",
-        "    if True:\n        row = 0\n",
+        "    self.drop_failed()\n    try:\n        row = self.free.popleft() & 65535\n",
+        "    try:\n        row = 0\n",
     )
 ]
 CHECK_THEN_WRITE = [
@@ -118,7 +118,7 @@ SEARCHES = {  # what was planted, and how it is found: (search, what the failure
         "race: read of ring",
     ),
     "publish before payload, seeds": (
-        seeds(SMALL_RINGS, PUBLISH_BEFORE_PAYLOAD, slices=True),
+        seeds(SMALL_RINGS, PUBLISH_BEFORE_PAYLOAD, n=3000, slices=True),  # one seed in 300 shows it
         "race: read of ring",
     ),
     "rings of one message without draining, all schedules": (
