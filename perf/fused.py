@@ -42,6 +42,8 @@ def layer_norm_reference(x, b, g):
 
 
 def bias_relu(lib, x, b):
+    if hasattr(lib.functional, "bias_activation"):
+        return lib.functional.bias_activation(x, b, "relu")
     return lib.functional.relu(x + b)
 
 

@@ -9,6 +9,7 @@ from nbgrad.autograd.dtypes import int64
 from nbgrad.errors import DtypeError
 from nbgrad.ops.activation import elu, gelu, leaky_relu, relu, silu, softplus
 from nbgrad.ops.batch_norm import batch_norm
+from nbgrad.ops.bias_activation import bias_activation
 from nbgrad.ops.conv2d import conv2d
 from nbgrad.ops.cross_entropy import cross_entropy, nll_loss
 from nbgrad.ops.dropout import dropout, dropout2d
@@ -33,6 +34,7 @@ __all__ = [
     "adaptive_max_pool2d",
     "avg_pool2d",
     "batch_norm",
+    "bias_activation",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "conv2d",
