@@ -1,4 +1,4 @@
-"""check_vjp: compare a VJP with finite differences, along one random direction.
+"""check_vjp: compare a VJP with finite differences, along one random direction; check_double: the second form, too.
 
 For y = f(x), a random direction v and a random cotangent g, both seeded,
 
@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from nbgrad.autograd.engine import backward
+from nbgrad.autograd.derive import backward, grad
 from nbgrad.autograd.tensor import Tensor
 from nbgrad.errors import DtypeError
 
@@ -86,14 +86,14 @@ def check_vjp(
     expected = float(sum(np.vdot(g, d) for g, d in zip(cotangents, quotient)))
 
     grads = gradients(function, arrays, [True] * len(arrays), cotangents, kwargs)
-    for number, (x, grad) in enumerate(zip(arrays, grads)):
-        assert grad.shape == x.shape, (
-            f"the gradient of input {number} has shape {grad.shape}, the input has {x.shape}"
+    for number, (x, g) in enumerate(zip(arrays, grads)):
+        assert g.shape == x.shape, (
+            f"the gradient of input {number} has shape {g.shape}, the input has {x.shape}"
         )
-        assert grad.dtype == x.dtype, (
-            f"the gradient of input {number} has dtype {grad.dtype}, the input has {x.dtype}"
+        assert g.dtype == x.dtype, (
+            f"the gradient of input {number} has dtype {g.dtype}, the input has {x.dtype}"
         )
-    found = float(sum(np.vdot(grad, v) for grad, v in zip(grads, directions)))
+    found = float(sum(np.vdot(g, v) for g, v in zip(grads, directions)))
     # Rounding in the quotient grows with the results, so they set the scale besides the derivative.
     scale = sum(float(np.abs(g).ravel() @ np.abs(d).ravel()) for g, d in zip(cotangents, quotient))
     size = max((float(np.abs(p).max(initial=0.0)) for p in plus), default=0.0)
@@ -103,13 +103,68 @@ def check_vjp(
         f"finite differences give {expected!r}; they may differ by {allowed:.3g}"
     )
     if len(arrays) > 1:
-        for number, (x, grad) in enumerate(zip(arrays, grads)):
+        for number, (x, g) in enumerate(zip(arrays, grads)):
             alone = [number == other for other in range(len(arrays))]
             again = gradients(function, arrays, alone, cotangents, kwargs)[number]
-            assert np.allclose(again, grad, rtol=1e-12, atol=1e-12), (
+            assert np.allclose(again, g, rtol=1e-12, atol=1e-12), (
                 f"the gradient of input {number} (shape {x.shape}) changes when the other inputs need none"
             )
     return True
+
+
+def check_double(function: Callable, *inputs: Any, seed: int = 0, **kwargs: Any) -> bool:
+    """Check the second, differentiable form of VJPs: its values against the first form, its VJP as `check_vjp` does.
+
+    Parameters
+    ----------
+    function, inputs, seed, kwargs
+        As for `check_vjp`, which also takes its options here.
+
+    Returns
+    -------
+    bool
+        True.
+
+    Raises
+    ------
+    AssertionError
+        If the two forms give different gradients, or the gradient of a gradient is wrong.
+
+    Examples
+    --------
+    >>> import numpy as np, nbgrad as nb
+    >>> nb.autograd.check_double(nb.tanh, np.linspace(-1, 1, 5))
+    True
+    """
+    options = {name: kwargs.pop(name) for name in ("step", "rtol", "atol") if name in kwargs}
+    arrays = [x.data if isinstance(x, Tensor) else np.asarray(x) for x in inputs]
+    rng = np.random.default_rng(seed)
+    outs = results(function, [Tensor(x) for x in arrays], kwargs)
+    cotangents = [np.asarray(rng.standard_normal(out.data.shape)) for out in outs]
+    n = len(arrays)
+
+    def slopes(*tensors: Tensor) -> list[Tensor]:
+        leaves = [x if x.requires_grad else Tensor(x.data, True) for x in tensors[:n]]
+        outs = results(function, leaves, kwargs)
+        pairs = [(out, g) for out, g in zip(outs, tensors[n:]) if out.requires_grad]
+        return list(
+            grad([out for out, _ in pairs], leaves, [g for _, g in pairs],
+                 create_graph=True, materialize_grads=True)
+        )  # fmt: skip
+
+    first = gradients(function, arrays, [True] * n, cotangents, kwargs)
+    second = slopes(*[Tensor(x) for x in (*arrays, *cotangents)])
+    for number, (a, b) in enumerate(zip(first, second)):
+        assert b.data.shape == a.shape, (
+            f"the second form gives input {number} a gradient of shape {b.data.shape}, not {a.shape}"
+        )
+        assert b.data.dtype == a.dtype, (
+            f"the second form gives input {number} a gradient of {b.data.dtype}, not {a.dtype}"
+        )
+        assert np.allclose(a, b.data, rtol=1e-9, atol=1e-11), (
+            f"the two forms of the VJP give different gradients of input {number} (shape {a.shape}):\n{a}\nand\n{b.data}"
+        )
+    return check_vjp(slopes, *arrays, *cotangents, seed=seed, **options)
 
 
 def results(function: Callable, tensors: list[Tensor], kwargs: dict) -> list[Tensor]:

@@ -5,8 +5,9 @@
     3  sweep   run each node's VJP on the sum of what arrived; add what it returns to its targets
     4  store   sums that reached leaves go into their `.grad`
 
-A distributed pass does not run here: it interleaves with others on its worker and counts
-dependencies in a table of its own, see `nbgrad.dist_autograd`.
+This is the common pass: over arrays, into leaves.  `nbgrad.autograd.sweep` has the general one, for chosen inputs and for
+gradients that have gradients.  A distributed pass does not run here either: it interleaves with others on its worker and
+counts dependencies in a table of its own, see `nbgrad.dist_autograd`.
 """
 
 from operator import attrgetter
@@ -14,14 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from nbgrad.autograd.buffers import empty, is_sole
+from nbgrad.autograd.buffers import is_sole
 from nbgrad.autograd.grad_buffer import accumulate, add_into, added
 from nbgrad.autograd.hooks import run_post, run_pre
 from nbgrad.autograd.leaf_hooks import run_leaf, run_leaf_post, run_stored
 from nbgrad.autograd.node import Node
 from nbgrad.autograd.sparse import copied, densified
 from nbgrad.autograd.tensor import Tensor
-from nbgrad.errors import GraphError, ShapeError
 
 by_seq = attrgetter("seq")
 ndarray = np.ndarray
@@ -34,83 +34,6 @@ ndarray = np.ndarray
 # G1 (exact)  no array is written that a VJP, a residual or a user can see.
 # G2 (order)  sums are formed in the order of the sweep, which depends on the graph alone, so the same program gives
 #             bit-identical gradients in every process.
-
-
-def backward(
-    tensors: Any,
-    grad_tensors: Any = None,
-    retain_graph: bool | None = None,
-    create_graph: bool = False,
-) -> None:
-    """Add the gradients of one or more results to the `.grad` of the leaves they depend on.
-
-    Parameters
-    ----------
-    tensors : Tensor or sequence of Tensor
-        The results to start from.
-    grad_tensors : Tensor or sequence of (Tensor or None), optional
-        Their cotangents; needed for results that are not one element.
-    retain_graph : bool, optional
-        Keep what the operations saved, so that another pass can run.
-    create_graph : bool, optional
-        Not supported yet.
-
-    Raises
-    ------
-    GraphError
-        If a result does not require grad, or its graph was freed by an earlier pass.
-    ShapeError
-        If a cotangent is missing or has the wrong shape.
-
-    Examples
-    --------
-    >>> import nbgrad as nb
-    >>> x = nb.tensor([1.0, 2.0], requires_grad=True)
-    >>> nb.autograd.backward([x.sum(), (x * x).sum()])
-    >>> x.grad
-    tensor([3., 5.])
-    """
-    if create_graph:
-        raise NotImplementedError(
-            "create_graph=True (gradients of gradients) is not supported yet; leave it out"
-        )
-    roots = [tensors] if isinstance(tensors, Tensor) else list(tensors)
-    if grad_tensors is None:
-        given: list[Any] = [None] * len(roots)
-    else:
-        given = [grad_tensors] if isinstance(grad_tensors, Tensor) else list(grad_tensors)
-    if len(given) != len(roots):
-        raise ShapeError(
-            f"got {len(roots)} tensors and {len(given)} gradients; give one gradient (or None) each"
-        )
-    seeds = [seed(number, root, g) for number, (root, g) in enumerate(zip(roots, given))]
-    run(roots, seeds, bool(retain_graph))
-
-
-def seed(number: int, root: Tensor, gradient: Any) -> np.ndarray:
-    """The cotangent to start from at one root."""
-    if not root.requires_grad:
-        raise GraphError(
-            f"element {number} of tensors does not require grad and does not have a grad_fn: no leaf with "
-            f"requires_grad=True took part in computing it, or it was computed under no_grad or detached"
-        )
-    data = root.data
-    if gradient is None:
-        if data.size != 1:
-            raise ShapeError(
-                f"grad can be implicitly created only for scalar outputs, and this one has shape "
-                f"{data.shape}; reduce it (.sum(), .mean()) or pass backward(gradient=...)"
-            )
-        g = empty(data.shape, data.dtype)
-        g.fill(1)
-        return g
-    g = gradient.data if isinstance(gradient, Tensor) else np.asarray(gradient)
-    if g.shape != data.shape:
-        raise ShapeError(
-            f"Mismatch in shape: grad_output[{number}] has a shape of {g.shape} and "
-            f"output[{number}] has a shape of {data.shape}; they must be equal"
-        )
-    return g if g.dtype == data.dtype else g.astype(data.dtype)
 
 
 def reach(roots: list[Tensor], sums: dict) -> list[Node]:
@@ -222,37 +145,3 @@ def store(leaf: Tensor, g: np.ndarray) -> None:
         leaf.grad = Tensor(g)
     else:
         accumulate(leaf.grad, g)  # as in PyTorch, p.grad stays the same object
-
-
-def backward_method(
-    self: Tensor,
-    gradient: Any = None,
-    retain_graph: bool | None = None,
-    create_graph: bool = False,
-    inputs: Any = None,
-) -> None:
-    """Add the gradients of this tensor to the `.grad` of the leaves it depends on.
-
-    Parameters
-    ----------
-    gradient : Tensor, optional
-        The cotangent to start from; ones for a tensor of one element.
-    retain_graph : bool, optional
-        Keep what the operations saved, so that another pass can run.
-
-    Raises
-    ------
-    GraphError
-        If the tensor does not require grad, or its graph was freed by an earlier pass.
-    ShapeError
-        If `gradient` is missing for a tensor of many elements, or has the wrong shape.
-    """
-    if inputs is not None:
-        raise NotImplementedError(
-            "backward(inputs=...) is not supported yet; set requires_grad to choose leaves"
-        )
-    backward([self], [gradient], retain_graph, create_graph)
-
-
-backward_method.__name__ = "backward"
-Tensor.backward = backward_method  # type: ignore[attr-defined]

@@ -3,11 +3,13 @@
 `@op` is the faster way, written over arrays; this one ports.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from nbgrad.autograd.anomaly import Trace, call_site
+from nbgrad.autograd.double import once
 from nbgrad.autograd.grad_mode import is_grad_enabled, set_enabled
 from nbgrad.autograd.node import Node
 from nbgrad.autograd.tensor import Tensor
@@ -82,7 +84,8 @@ class Function:
 
     A subclass has two static methods: `forward(ctx, *args)`, which returns a tensor or a tuple of
     tensors, and `backward(ctx, *grads)`, which returns one gradient or None per argument of forward.
-    Both run with recording off.  Call it with `apply`.
+    Call it with `apply`.  `forward` runs with recording off; `backward`, too, but under `create_graph=True`: then what it
+    computes of its arguments and of saved inputs and results can be differentiated again.
 
     Examples
     --------
@@ -144,7 +147,9 @@ class Function:
             like = [(part.data.shape, part.data.dtype) if isinstance(part, Tensor) else None
                     for part in parts]  # fmt: skip
             forms = [(arg.data.shape, arg.data.dtype) for arg in args if isinstance(arg, Tensor)]
-            residuals = (ctx, cls, is_input, forms, like)
+            saved = [next((idx for idx, part in enumerate(parts) if part is kept), None)
+                     for kept in ctx.to_save]  # fmt: skip
+            residuals = (ctx, cls, is_input, forms, like, saved)
             node = FunctionNode(pull_back, residuals, edges, cls.__name__, len(parts))
             if Trace.on:
                 node.site = call_site()
@@ -160,21 +165,42 @@ class Function:
 
 def pull_back(residuals: Any, g: Any) -> tuple:
     """The VJP of all Functions: wrap, call `backward`, check, unwrap."""
-    ctx, cls, is_input, forms, like = residuals
-    grads = g if len(like) != 1 else [g]
-    wrapped: list[Tensor | None] = []
-    for part, form in zip(grads, like):
-        if part is not None:
-            wrapped.append(Tensor(part))
-        elif ctx.materialize_grads and form is not None:
-            wrapped.append(Tensor(np.zeros(*form)))
-        else:
-            wrapped.append(None)
+    grads = g if len(residuals[4]) != 1 else [g]
+    wrapped = [None if part is None else Tensor(part) for part in grads]
     previous = set_enabled(False)
     try:
-        answers = cls.backward(ctx, *wrapped)
+        answers = call_backward(residuals, wrapped)
     finally:
         set_enabled(previous)
+    return tuple([None if answer is None else answer.data for answer in answers])
+
+
+def pull_back_tensors(node: Node, g: Any) -> list:
+    """The same over tensors, recorded; results that were saved are linked to the node."""
+    ctx, cls, _, _, _, saved = node.residuals
+    if getattr(cls.backward, "once", False):
+        return once(node, g)
+    kept = ctx.to_save
+    try:
+        ctx.to_save = tuple(
+            [x if idx is None else Tensor(x.data, True, node, idx) for x, idx in zip(kept, saved)]
+        )
+        return call_backward(node.residuals, g if isinstance(g, list) else [g])
+    finally:
+        ctx.to_save = kept
+
+
+pull_back.over_tensors = pull_back_tensors  # type: ignore[attr-defined]
+
+
+def call_backward(residuals: Any, grads: list) -> list:
+    """Call `backward` with a tensor or None per result; the checked gradient, or None, of each tensor argument."""
+    ctx, cls, is_input, forms, like, _ = residuals
+    given: list[Tensor | None] = []
+    for part, form in zip(grads, like):
+        missing = part is None and ctx.materialize_grads and form is not None
+        given.append(Tensor(np.zeros(*form)) if missing else part)
+    answers = cls.backward(ctx, *given)
     answers = tuple(answers) if isinstance(answers, tuple | list) else (answers,)
     n = len(is_input)
     if len(answers) > n and all(answer is None for answer in answers[n:]):
@@ -184,13 +210,13 @@ def pull_back(residuals: Any, g: Any) -> tuple:
             f"function {cls.__name__}.backward returned an incorrect number of gradients "
             f"(expected {n}, got {len(answers)}): one per argument of forward, None where there is none"
         )
-    given = [answer for answer, is_in in zip(answers, is_input) if is_in]
-    return tuple([checked(cls.__name__, number, answer, *form)
-                  for number, (answer, form) in enumerate(zip(given, forms))])  # fmt: skip
+    own = [answer for answer, is_in in zip(answers, is_input) if is_in]
+    return [checked(cls.__name__, number, answer, *form)
+            for number, (answer, form) in enumerate(zip(own, forms))]  # fmt: skip
 
 
-def checked(name: str, number: int, answer: Any, shape: tuple, dtype: Any) -> np.ndarray | None:
-    """The array of one gradient that `backward` returned."""
+def checked(name: str, number: int, answer: Any, shape: tuple, dtype: Any) -> Tensor | None:
+    """One gradient that `backward` returned, in the dtype of its input."""
     if answer is None:
         return None
     if not isinstance(answer, Tensor):
@@ -202,4 +228,26 @@ def checked(name: str, number: int, answer: Any, shape: tuple, dtype: Any) -> np
             f"Function {name} returned an invalid gradient at index {number} - got shape {answer.data.shape} but "
             f"expected shape compatible with {shape}"
         )
-    return answer.data.astype(dtype, copy=False)
+    return answer if answer.data.dtype == dtype else answer.to(dtype)
+
+
+def once_differentiable(backward: Callable) -> Callable:
+    """Decorator of a Function's `backward` that can't be differentiated: a second derivative raises.
+
+    Examples
+    --------
+    >>> import nbgrad as nb
+    >>> class Same(nb.autograd.Function):
+    ...     @staticmethod
+    ...     def forward(ctx, x):
+    ...         return x.clone()
+    ...     @staticmethod
+    ...     @nb.autograd.function.once_differentiable
+    ...     def backward(ctx, grad):
+    ...         return grad
+    >>> x = nb.ones(1, requires_grad=True)
+    >>> nb.autograd.grad(Same.apply(x), x, create_graph=True)[0].grad_fn
+    <SameBackward0>
+    """
+    backward.once = True  # type: ignore[attr-defined]
+    return backward

@@ -5,16 +5,14 @@ the node that produced it, in `node.hooks`, under the number of the output:
 
     node.hooks = {0: {id: hook, ...}, ("grad", 0): weak reference to a tensor that wants its .grad}
 
-A node has hooks of its own, too, under "pre" and "post".  Both engines call `run_pre` before a node's VJP and `run_post` after
-it.
+A node has hooks of its own, too, under "pre" and "post".  Engines call `run_pre` before a node's VJP and `run_post` after it;
+where a pass creates a graph, `pre_tensors` and `post_tensors`.
 """
 
 import itertools
 import weakref
 from collections.abc import Callable
 from typing import Any
-
-import numpy as np
 
 from nbgrad.autograd.node import Node
 from nbgrad.autograd.tensor import Tensor
@@ -126,73 +124,90 @@ def retain_grad(tensor: Tensor) -> None:
         node.hooks["grad", tensor.idx] = weakref.ref(tensor)  # weak: the tensor holds the node
 
 
-def run_hooks(hooks: dict, g: np.ndarray) -> np.ndarray:
+def call_hooks(hooks: dict, g: Tensor) -> Tensor:
     """The gradient after all hooks, in the order in which they were registered."""
     for hook in tuple(hooks.values()):
-        answer = hook(Tensor(g))
+        answer = hook(g)
         if answer is None:
             continue
         if not isinstance(answer, Tensor):
             raise DtypeError(
                 f"hook {hook!r} returned {type(answer).__name__}; a hook returns a Tensor or None"
             )
-        if answer.data.shape != g.shape:
+        if answer.data.shape != g.data.shape:
             raise ShapeError(
                 f"hook {hook!r} has changed the size of value: it returned shape {answer.data.shape} for a gradient "
-                f"of shape {g.shape}"
+                f"of shape {g.data.shape}"
             )
-        g = answer.data
+        g = answer
     return g
 
 
-def run_output(node: Node, idx: int, g: np.ndarray) -> np.ndarray:
-    hooks: Any = node.hooks
-    own = hooks.get(idx)
-    if own:
-        g = run_hooks(own, g)
-    wants = hooks.get(("grad", idx))
-    if wants is not None:
-        tensor = wants()
-        if tensor is not None:
-            # A copy: other cotangents may alias g, and the user may write into .grad.
-            tensor.grad = Tensor(g.copy() if tensor.grad is None else tensor.grad.data + g)
-    return g
-
-
-def run_pre(node: Node, g: Any) -> Any:
-    """Run the hooks of a node's outputs on their cotangents, then its pre-hooks; returns what its VJP gets."""
-    one = node.n_outputs == 1
-    if one:
-        g = run_output(node, 0, g)
+def keep(tensor: Tensor, g: Tensor) -> None:
+    """Add a gradient to the `.grad` of a result that wants it."""
+    if g.requires_grad:  # the pass creates a graph
+        tensor.grad = g if tensor.grad is None else tensor.grad + g
     else:
-        g = [None if part is None else run_output(node, idx, part) for idx, part in enumerate(g)]
-    for hook in tuple(node.hooks.get("pre", {}).values()):  # type: ignore[union-attr]
-        answer = hook(wrap([g] if one else g))
+        # A copy: other cotangents may alias g, and the user may write into .grad.
+        tensor.grad = Tensor(g.data.copy() if tensor.grad is None else tensor.grad.data + g.data)
+
+
+def pre_tensors(node: Node, parts: list) -> list:
+    """Run the hooks of a node's outputs on their cotangents, then its pre-hooks; returns what its VJP gets."""
+    hooks: Any = node.hooks
+    parts = list(parts)
+    for idx, part in enumerate(parts):
+        if part is None:
+            continue
+        own, wants = hooks.get(idx), hooks.get(("grad", idx))
+        if own:
+            parts[idx] = part = call_hooks(own, part)
+        tensor = wants() if wants is not None else None
+        if tensor is not None:
+            keep(tensor, part)
+    for hook in tuple(hooks.get("pre", {}).values()):
+        answer = hook(tuple(parts))
         if answer is not None:
-            g = unwrap(answer, hook)
-            g = g[0] if one else g
-    return g
+            parts = as_tensors(answer, hook)
+    return parts
 
 
-def run_post(node: Node, cotangents: Any, g: Any) -> Any:
+def post_tensors(node: Node, cotangents: Any, parts: list) -> Any:
     """Run the post-hooks of a node on what its VJP returned; returns what goes to its inputs."""
     for hook in tuple(node.hooks.get("post", {}).values()):  # type: ignore[union-attr]
-        answer = hook(wrap(cotangents), wrap(g if isinstance(g, list) else [g]))
+        answer = hook(tuple(cotangents), tuple(parts))
         if answer is not None:
-            cotangents = unwrap(answer, hook)
+            cotangents = as_tensors(answer, hook)
     return cotangents
 
 
-def wrap(arrays: Any) -> tuple:
-    return tuple([None if array is None else Tensor(array) for array in arrays])
-
-
-def unwrap(tensors: Any, hook: Any) -> list:
-    tensors = (tensors,) if isinstance(tensors, Tensor) else tuple(tensors)
+def as_tensors(answer: Any, hook: Any) -> list:
+    tensors = [answer] if isinstance(answer, Tensor) else list(answer)
     if not all(t is None or isinstance(t, Tensor) for t in tensors):
         raise DtypeError(
-            f"hook {hook!r} returned {tensors!r}; a hook returns Tensors, None for absent ones, or None"
+            f"hook {hook!r} returned {answer!r}; a hook returns Tensors, None for absent ones, or None"
         )
+    return tensors
+
+
+def run_pre(node: Node, g: Any) -> Any:
+    """`pre_tensors` on arrays: g is one, or a list with one or None per output."""
+    if node.n_outputs == 1:
+        return unwrap(pre_tensors(node, wrap([g])))[0]
+    return unwrap(pre_tensors(node, wrap(g)))
+
+
+def run_post(node: Node, cotangents: Any, g: Any) -> Any:
+    """`post_tensors` on arrays."""
+    given = wrap(g if isinstance(g, list) else [g])
+    return unwrap(post_tensors(node, wrap(cotangents), given))
+
+
+def wrap(arrays: Any) -> list:
+    return [None if array is None else Tensor(array) for array in arrays]
+
+
+def unwrap(tensors: Any) -> list:
     return [None if t is None else t.data for t in tensors]
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from nbgrad.autograd.accumulate_grad import AccumulateGrad
-from nbgrad.autograd.hooks import RemovableHandle, need_grad, run_hooks, unwrap, wrap
+from nbgrad.autograd.hooks import RemovableHandle, as_tensors, call_hooks, need_grad
 from nbgrad.autograd.tensor import Tensor
 from nbgrad.errors import GraphError
 
@@ -88,24 +88,29 @@ def register_post_accumulate_grad_hook(
     return register(self, "stored", hook)
 
 
-def run_leaf(leaf: Tensor, g: np.ndarray) -> np.ndarray:
+def leaf_tensor(leaf: Tensor, g: Tensor) -> Tensor:
     """Run the hooks of a leaf on the sum of a pass; returns what is added to its gradient."""
     hooks = leaf.hooks
     if not hooks:
         return g
-    g = run_hooks({key: hook for key, hook in hooks.items() if type(key) is int}, g)
+    g = call_hooks({key: hook for key, hook in hooks.items() if type(key) is int}, g)
     for hook in tuple(hooks.get("pre", {}).values()):
-        answer = hook(wrap([g]))
+        answer = hook((g,))
         if answer is not None:
-            (given,) = unwrap(answer, hook)
+            (given,) = as_tensors(answer, hook)
             g = g if given is None else given
     return g
 
 
-def run_leaf_post(leaf: Tensor, g: np.ndarray) -> None:
+def run_leaf(leaf: Tensor, g: np.ndarray) -> np.ndarray:
+    """`leaf_tensor` on an array."""
+    return leaf_tensor(leaf, Tensor(g)).data if leaf.hooks else g
+
+
+def run_leaf_post(leaf: Tensor, g: Any) -> None:
     """Run what wants to see the sum that `run_leaf` returned, after it was stored."""
     for hook in tuple(leaf.hooks.get("post", {}).values()):  # type: ignore[union-attr]
-        hook((), wrap([g]))
+        hook((), (g if isinstance(g, Tensor) else Tensor(g),))
 
 
 def run_stored(leaf: Tensor) -> None:

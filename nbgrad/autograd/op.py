@@ -11,6 +11,9 @@ differentiable input, so that a forward can save only what its VJP will use.  Th
 residuals and the cotangent of the result, and returns one cotangent per differentiable input (None
 for one that needs none).  What an op is called with may be tensors, arrays or numbers.
 
+`@mul.double("0 1")` registers the VJP once more, written over tensors: it runs only where gradients
+of gradients are asked for (`nbgrad.autograd.double`).
+
 Notes
 -----
 For small tensors the calls around a kernel cost more than the kernel.  So the function that the user
@@ -41,6 +44,7 @@ from collections.abc import Callable
 from typing import Any
 
 from nbgrad.autograd.anomaly import Trace, call_site
+from nbgrad.autograd.double import give_double
 from nbgrad.autograd.dtypes import as_array, as_operand
 from nbgrad.autograd.grad_mode import switch, thread
 from nbgrad.autograd.node import Node, next_seq
@@ -211,7 +215,8 @@ def op(
     Returns
     -------
     function
-        With `.vjp`, the decorator that takes the VJP and gives the op back.
+        With `.vjp`, the decorator that takes the VJP and gives the op back, and `.double(words)`, the decorator that takes
+        its second form, see `nbgrad.autograd.double`.
 
     Examples
     --------
@@ -267,9 +272,17 @@ def op(
         user.pullback = pullback
         return user
 
+    def double(words: str = "") -> Callable:
+        def register(form: Callable[[Any, Any], Any]) -> Any:
+            give_double(scope["vjp"], words, form)
+            return user
+
+        return register
+
     functools.update_wrapper(user, forward)
     user.__signature__ = signature.replace(parameters=[p for p in params if p.name != "needs"])
     user.vjp = vjp
+    user.double = double
     user.inputs = inputs
     user.constant = constant
     user.sparse = None  # the form of it for sparse tensors

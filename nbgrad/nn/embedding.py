@@ -8,7 +8,8 @@ from nbgrad.errors import ShapeError
 from nbgrad.nn import init
 from nbgrad.nn.module import Module, check_positive
 from nbgrad.ops.creation import empty
-from nbgrad.ops.embedding import NO_PADDING, embedding, embedding_bag, padding_row, refuse
+from nbgrad.ops.embedding import NO_PADDING, embedding, padding_row, refuse
+from nbgrad.ops.embedding_bag import embedding_bag
 
 
 class Rows(Module):

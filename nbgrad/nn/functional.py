@@ -13,7 +13,17 @@ from nbgrad.ops.bias_activation import bias_activation
 from nbgrad.ops.conv2d import conv2d
 from nbgrad.ops.cross_entropy import cross_entropy, nll_loss
 from nbgrad.ops.dropout import dropout, dropout2d
-from nbgrad.ops.embedding import embedding, embedding_bag
+from nbgrad.ops.embedding import embedding
+from nbgrad.ops.embedding_bag import embedding_bag
+from nbgrad.ops.hard_activation import (
+    hardshrink,
+    hardsigmoid,
+    hardswish,
+    hardtanh,
+    relu6,
+    softshrink,
+    threshold,
+)
 from nbgrad.ops.layer_norm import group_norm, layer_norm, rms_norm
 from nbgrad.ops.linear import linear
 from nbgrad.ops.losses import (
@@ -27,6 +37,19 @@ from nbgrad.ops.losses import (
 from nbgrad.ops.pointwise import sigmoid, tanh
 from nbgrad.ops.pool import adaptive_avg_pool2d, adaptive_max_pool2d, avg_pool2d, max_pool2d
 from nbgrad.ops.reduce import norm
+from nbgrad.ops.soft_activation import (
+    celu,
+    glu,
+    gumbel_softmax,
+    logsigmoid,
+    mish,
+    prelu,
+    rrelu,
+    selu,
+    softmin,
+    softsign,
+    tanhshrink,
+)
 from nbgrad.ops.softmax import log_softmax, softmax
 
 __all__ = [
@@ -37,6 +60,7 @@ __all__ = [
     "bias_activation",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
+    "celu",
     "conv2d",
     "cross_entropy",
     "dropout",
@@ -45,26 +69,43 @@ __all__ = [
     "embedding",
     "embedding_bag",
     "gelu",
+    "glu",
     "group_norm",
+    "gumbel_softmax",
+    "hardshrink",
+    "hardsigmoid",
+    "hardswish",
+    "hardtanh",
     "huber_loss",
     "l1_loss",
     "layer_norm",
     "leaky_relu",
     "linear",
     "log_softmax",
+    "logsigmoid",
     "max_pool2d",
+    "mish",
     "mse_loss",
     "nll_loss",
     "normalize",
     "one_hot",
+    "prelu",
     "relu",
+    "relu6",
     "rms_norm",
+    "rrelu",
+    "selu",
     "sigmoid",
     "silu",
     "smooth_l1_loss",
     "softmax",
+    "softmin",
     "softplus",
+    "softshrink",
+    "softsign",
     "tanh",
+    "tanhshrink",
+    "threshold",
 ]
 
 

@@ -43,9 +43,22 @@ from nbgrad.ops.creation import (
     zeros,
     zeros_like,
 )
+from nbgrad.ops.exponential import (
+    exp2,
+    expm1,
+    log2,
+    log10,
+    logaddexp,
+    logit,
+    sinc,
+    square,
+    xlogy,
+)
 from nbgrad.ops.extrema import maximum, minimum
 from nbgrad.ops.index import gather, index_select, masked_fill, masked_select
+from nbgrad.ops.join import cat, chunk, concat, concatenate, split, stack, unbind
 from nbgrad.ops.matmul import bmm, dot, matmul, mm, mv
+from nbgrad.ops.peak import amax, amin, argmax, argmin, max, min
 from nbgrad.ops.pointwise import (
     abs,
     cos,
@@ -77,44 +90,57 @@ from nbgrad.ops.random import (
     randperm,
     set_rng_state,
 )
-from nbgrad.ops.reduce import (
-    all,
-    amax,
-    amin,
-    any,
-    argmax,
-    argmin,
-    max,
-    mean,
-    min,
-    norm,
-    std,
-    sum,
-    var,
+from nbgrad.ops.rearrange import (
+    diag,
+    diag_embed,
+    diagonal,
+    flip,
+    fliplr,
+    flipud,
+    repeat_interleave,
+    roll,
+    rot90,
+    tile,
+    trace,
+    tril,
+    triu,
 )
+from nbgrad.ops.reduce import all, any, mean, norm, std, sum, var
 from nbgrad.ops.rounding import ceil, floor, round, sign
 from nbgrad.ops.shape import (
-    cat,
-    chunk,
     clone,
-    concat,
-    concatenate,
     expand,
     flatten,
-    flip,
     permute,
     reshape,
-    split,
     squeeze,
-    stack,
     t,
     transpose,
-    unbind,
     unsqueeze,
 )
 from nbgrad.ops.softmax import log_softmax, logsumexp, softmax
 from nbgrad.ops.sparse import sparse_coo_tensor
+from nbgrad.ops.special import digamma, erf, erfc, lgamma, polygamma
 from nbgrad.ops.threads import get_num_threads, set_num_threads
+from nbgrad.ops.trigonometry import (
+    acos,
+    acosh,
+    arccos,
+    arccosh,
+    arcsin,
+    arcsinh,
+    arctan,
+    arctan2,
+    arctanh,
+    asin,
+    asinh,
+    atan,
+    atan2,
+    atanh,
+    cosh,
+    sinh,
+    tan,
+)
 from nbgrad.ops.typed import (
     BoolTensor,
     ByteTensor,

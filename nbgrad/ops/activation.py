@@ -3,6 +3,7 @@
 import numpy as np
 
 from nbgrad.autograd.op import op
+from nbgrad.autograd.tensor import Tensor
 from nbgrad.jit import fmath, maker
 from nbgrad.ops.broadcast import contiguous
 from nbgrad.ops.pointwise import floats
@@ -37,6 +38,12 @@ def relu(residuals, g):
     return (_relu_vjp(contiguous(g), y),)
 
 
+@relu.double()
+def relu(residuals, g):
+    (y,) = residuals
+    return (g.masked_fill(Tensor(y <= 0), 0),)
+
+
 @op
 def leaky_relu(input, negative_slope=0.01):
     """x above 0, `negative_slope` x below.
@@ -56,6 +63,12 @@ def leaky_relu(input, negative_slope=0.01):
 def leaky_relu(residuals, g):
     x, slope = residuals
     return (_leaky_relu_vjp(contiguous(g), x, slope),)
+
+
+@leaky_relu.double()
+def leaky_relu(residuals, g):
+    x, slope = residuals
+    return (g * Tensor(np.where(x > 0, x.dtype.type(1), x.dtype.type(slope))),)
 
 
 @op
@@ -78,6 +91,12 @@ def elu(residuals, g):
     # x_bar = g above 0, g (y + alpha) below
     y, alpha = residuals
     return (_elu_vjp(contiguous(g), y, alpha),)
+
+
+@elu.double("y")
+def elu(residuals, g):
+    y, alpha = residuals
+    return (g.where(y > 0, g * (y + alpha)),)
 
 
 @op
@@ -120,6 +139,22 @@ def gelu(residuals, g):
     return (_gelu_vjp(contiguous(g), x),)
 
 
+@gelu.double("0")
+def gelu(residuals, g):
+    x, approximate = residuals
+    if approximate == "tanh":
+        t = ((x + x * x * x * 0.044715) * 0.7978845608028654).tanh()
+        slope = (x * x * (3 * 0.044715) + 1) * 0.7978845608028654
+        return (g * 0.5 * (t + 1 + x * (1 - t * t) * slope),)
+    return (g * slope_of_gelu(x),)
+
+
+def slope_of_gelu(x: Tensor) -> Tensor:
+    """cdf(x) + x pdf(x), over tensors."""
+    cdf = ((x * 0.70710678118654752).erf() + 1) * 0.5
+    return cdf + x * (x * x * -0.5).exp() * 0.3989422804014327
+
+
 @op
 def silu(input):
     """x sigmoid(x).
@@ -140,6 +175,13 @@ def silu(residuals, g):
     # s = sigmoid(x): x_bar = g s (1 + x (1 - s))
     (x,) = residuals
     return (_silu_vjp(contiguous(g), x),)
+
+
+@silu.double("0")
+def silu(residuals, g):
+    (x,) = residuals
+    s = x.sigmoid()
+    return (g * s * (1 + x * (1 - s)),)
 
 
 @op
@@ -164,6 +206,12 @@ def softplus(residuals, g):
     # x_bar = g sigmoid(beta x)
     x, beta, threshold = residuals
     return (_softplus_vjp(contiguous(g), x, beta, threshold),)
+
+
+@softplus.double("0")
+def softplus(residuals, g):
+    x, beta, threshold = residuals
+    return (g.where(x * beta > threshold, g * (x * beta).sigmoid()),)
 
 
 @maker("a>a")

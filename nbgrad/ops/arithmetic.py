@@ -9,7 +9,7 @@ import numpy as np
 from nbgrad.autograd.buffers import empty_like
 from nbgrad.autograd.op import op
 from nbgrad.jit import maker
-from nbgrad.ops.broadcast import by_numpy, contiguous, form_of, unbroadcast
+from nbgrad.ops.broadcast import by_numpy, contiguous, form_of, unbroadcast, unbroadcast_tensor
 
 
 @op(inputs=2, numbers=True)
@@ -59,6 +59,16 @@ def add(residuals, g):
     return unbroadcast(g, x), unbroadcast(g, y)
 
 
+@add.double()
+def add(residuals, g):
+    if residuals is None:
+        return g, g
+    x, y = residuals
+    if x is None and y is None:
+        return g, None
+    return unbroadcast_tensor(g, x), unbroadcast_tensor(g, y)
+
+
 @op(inputs=2, numbers=True)
 def sub(x, y, needs):
     """x - y.
@@ -98,6 +108,14 @@ def sub(residuals, g):
         return g, np.negative(g, out=empty_like(g)) if y else None
     y_bar = unbroadcast(g, y)
     return unbroadcast(g, x), None if y_bar is None else np.negative(y_bar, out=empty_like(y_bar))
+
+
+@sub.double()
+def sub(residuals, g):
+    x, y = residuals
+    if x is True or y is True:
+        return g, -g if y else None
+    return unbroadcast_tensor(g, x), unbroadcast_tensor(-g, y)
 
 
 @op(inputs=2, numbers=True)
@@ -156,6 +174,19 @@ def mul(residuals, g):
     return _mul(contiguous(g), y), None
 
 
+@mul.double("0 1")
+def mul(residuals, g):
+    if len(residuals) == 1:
+        return g * residuals[0], None
+    if len(residuals) == 2:
+        x, y = residuals
+        return None if y is None else g * y, None if x is None else g * x
+    x, y, x_form, y_form = residuals
+    x_bar = None if x_form is None else unbroadcast_tensor(g * y, x_form)
+    y_bar = None if y_form is None else unbroadcast_tensor(g * x, y_form)
+    return x_bar, y_bar
+
+
 @op(inputs=2, numbers=True)
 def div(x, y, needs):
     """x / y, element by element.
@@ -183,7 +214,7 @@ def div(x, y, needs):
     else:
         z = _div(x, y)
         if z is not None:
-            return z, (x, y, needs)
+            return z, (x if needs[1] else None, y, needs)
     residuals = (x if needs[1] else None, y, form_of(x, needs[0]), form_of(y, needs[1]))
     return by_numpy(np.true_divide, x, y), residuals
 
@@ -205,6 +236,20 @@ def div(residuals, g):
     y_bar = by_numpy(np.multiply, quotient, by_numpy(np.true_divide, x, y))
     np.negative(y_bar, out=y_bar)
     return unbroadcast(quotient, x_form), unbroadcast(y_bar, y_form)
+
+
+@div.double("0 1")
+def div(residuals, g):
+    if len(residuals) == 1:
+        return g / residuals[0], None
+    if len(residuals) == 3:
+        x, y, needs = residuals
+        x_bar = g / y
+        return x_bar, -(x_bar * x / y) if needs[1] else None
+    x, y, x_form, y_form = residuals
+    x_bar = g / y
+    y_bar = None if y_form is None else unbroadcast_tensor(-(x_bar * x / y), y_form)
+    return unbroadcast_tensor(x_bar, x_form), y_bar
 
 
 @op(inputs=2, numbers=True, constant=True)

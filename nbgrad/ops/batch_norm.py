@@ -21,20 +21,20 @@ def normalized(input, weight, bias, mean, variance, eps, of_batch, needs=None):
     """
     form = (1, -1) + (1,) * (input.ndim - 2)
     rate = (1.0 / np.sqrt(variance.astype(np.float64) + eps)).astype(input.dtype).reshape(form)
-    centered = np.subtract(input, mean.reshape(form), out=empty(input.shape, input.dtype))
-    x_hat = np.multiply(centered, rate, out=centered)
-    y = x_hat
+    mean = mean.astype(input.dtype, copy=False).reshape(form)
+    y = standardized(input, mean, rate)
     if weight is not None:
-        y = np.multiply(x_hat, weight.reshape(form), out=empty(input.shape, input.dtype))
+        np.multiply(y, weight.reshape(form), out=y)
     if bias is not None:
-        y = np.add(y, bias.reshape(form), out=empty(y.shape, y.dtype) if y is x_hat else y)
-    return y, (x_hat, rate, weight, of_batch, needs)
+        np.add(y, bias.reshape(form), out=y)
+    return y, (input, weight, mean, rate, eps, of_batch, needs)
 
 
 @normalized.vjp
 def normalized(residuals, g):
     # x_bar = rate * (s - mean(s) - x_hat mean(s x_hat)) with s = g * weight; the means only where they are the batch's
-    x_hat, rate, weight, of_batch, needs = residuals
+    x, weight, mean, rate, _, of_batch, needs = residuals
+    x_hat = standardized(x, mean, rate)
     axes = axes_but_channels(g.ndim)
     g_sum = g.sum(axes) if of_batch or needs[2] else None
     g_x_sum = (g * x_hat).sum(axes) if of_batch or needs[1] else None
@@ -53,6 +53,32 @@ def normalized(residuals, g):
         else:
             x_bar = np.multiply(g, scale, out=empty(g.shape, g.dtype))
     return x_bar, g_x_sum if needs[1] else None, g_sum if needs[2] else None
+
+
+@normalized.double("0 1")
+def normalized(residuals, g):
+    x, weight, mean, rate, eps, of_batch, needs = residuals
+    axes, form = axes_but_channels(g.ndim), rate.shape
+    if of_batch:
+        mean = x.mean(axes, True)
+        centered = x - mean
+        rate = ((centered * centered).mean(axes, True) + eps) ** -0.5
+        x_hat = centered * rate
+    else:
+        mean, rate = Tensor(mean), Tensor(rate)
+        x_hat = (x - mean) * rate
+    s = g if weight is None else g * weight.reshape(form)
+    x_bar = s * rate
+    if of_batch:
+        x_bar = (s - s.mean(axes, True) - x_hat * (s * x_hat).mean(axes, True)) * rate
+    w_bar = (g * x_hat).sum(axes) if needs[1] else None
+    return x_bar, w_bar, g.sum(axes) if needs[2] else None
+
+
+def standardized(x: np.ndarray, mean: np.ndarray, rate: np.ndarray) -> np.ndarray:
+    """(x - mean) * rate in a new array."""
+    centered = np.subtract(x, mean, out=empty(x.shape, x.dtype))
+    return np.multiply(centered, rate, out=centered)
 
 
 def axes_but_channels(ndim: int) -> tuple:

@@ -4,8 +4,10 @@ import numpy as np
 
 from nbgrad.autograd.buffers import empty, empty_like
 from nbgrad.autograd.op import op
+from nbgrad.autograd.tensor import Tensor
 from nbgrad.errors import ShapeError
 from nbgrad.jit import fmath, kernel
+from nbgrad.ops.activation import slope_of_gelu
 from nbgrad.ops.broadcast import contiguous
 from nbgrad.ops.pointwise import floats
 
@@ -72,6 +74,16 @@ def bias_activation(residuals, g):
     else:
         _bias_gelu_vjp(contiguous(g), x, b, x_bar, b_bar, rows, b_bar.size)
     return x_bar, np.asarray(b_bar, dtype)
+
+
+@bias_activation.double("0 1")
+def bias_activation(residuals, g):
+    x, b, activation, dtype = residuals
+    if activation == "relu":  # x is the result
+        x_bar = g.masked_fill(Tensor(x.data <= 0), 0)
+    else:
+        x_bar = g * slope_of_gelu(x + b)
+    return x_bar, x_bar.sum_to_size(x.shape[-1]).to(dtype)
 
 
 @kernel("aA>ann")

@@ -78,6 +78,16 @@ def unbroadcast(g: np.ndarray, form: Form) -> np.ndarray | None:
     return g if g.dtype == dtype else g.astype(dtype)
 
 
+def unbroadcast_tensor(g: Any, form: Form) -> Any:
+    """`unbroadcast` of a tensor, differentiable."""
+    if form is None:
+        return None
+    shape, dtype = form
+    if g.data.shape != shape:
+        g = g.sum_to_size(shape)
+    return g if g.data.dtype == dtype else g.to(dtype)
+
+
 def sum_leading(g: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """Sum over the leading dimensions, so that `shape` is left: the gradient of a bias."""
     total = empty(shape, g.dtype)

@@ -7,7 +7,8 @@ import numpy as np
 from nbgrad.autograd.buffers import empty_like
 from nbgrad.autograd.dtypes import Default, as_array, is_floating
 from nbgrad.autograd.op import op
-from nbgrad.ops.broadcast import form_of, unbroadcast
+from nbgrad.autograd.tensor import Tensor
+from nbgrad.ops.broadcast import form_of, unbroadcast, unbroadcast_tensor
 
 
 @op
@@ -33,28 +34,47 @@ def clamp(x, min=None, max=None):
 
 @clamp.vjp
 def clamp(residuals, g):
+    return (np.multiply(g, clamp_mask(residuals), out=empty_like(g)),)
+
+
+@clamp.double()
+def clamp(residuals, g):
+    return (g * Tensor(clamp_mask(residuals)),)
+
+
+def clamp_mask(residuals: Any) -> np.ndarray:
+    """Where nothing was cut."""
     x, low, high = residuals
-    inside: Any = True
+    inside: Any = np.ones(x.shape, bool)
     if low is not None:
         inside = x >= low
     if high is not None:
         inside = (x <= high) & inside
-    return (np.multiply(g, inside, out=empty_like(x)),)
+    return inside
 
 
-@op(inputs=2)
-def select(x, y, condition, needs):
+@op(inputs=2, name="where")
+def chosen(x, y, condition, needs):
     """x where the condition holds, else y: what `where` calls."""
     z = np.asarray(np.where(condition, x, y))
     return z, (condition, form_of(x, needs[0]), form_of(y, needs[1]))
 
 
-@select.vjp
-def select(residuals, g):
+@chosen.vjp
+def chosen(residuals, g):
     condition, x, y = residuals
     zero = np.zeros((), g.dtype)
     x_bar = None if x is None else unbroadcast(np.asarray(np.where(condition, g, zero)), x)
     y_bar = None if y is None else unbroadcast(np.asarray(np.where(condition, zero, g)), y)
+    return x_bar, y_bar
+
+
+@chosen.double()
+def chosen(residuals, g):
+    condition, x, y = residuals
+    held = Tensor(np.asarray(condition, bool))
+    x_bar = None if x is None else unbroadcast_tensor(g.masked_fill(~held, 0), x)
+    y_bar = None if y is None else unbroadcast_tensor(g.masked_fill(held, 0), y)
     return x_bar, y_bar
 
 
@@ -79,7 +99,7 @@ def where(condition: Any, x: Any, y: Any) -> Any:
     tensor([1., 0.])
     """
     x, y = like_other(x, y), like_other(y, x)
-    return select(x, y, condition)
+    return chosen(x, y, condition)
 
 
 def like_other(x: Any, other: Any) -> Any:

@@ -13,7 +13,7 @@ from nbgrad.jit import fmath, kernel
 from nbgrad.jit.primitive import fmax
 from nbgrad.ops.broadcast import contiguous
 from nbgrad.ops.pointwise import floats
-from nbgrad.ops.softmax import log_softmax
+from nbgrad.ops.softmax import log_softmax, softmax
 
 exp_of = fmath.exp
 
@@ -38,6 +38,14 @@ def classes_second(rows: np.ndarray, shape: tuple) -> np.ndarray:
     if len(shape) <= 2:
         return rows.reshape(shape)
     return np.moveaxis(rows.reshape(shape[0], *shape[2:], shape[1]), -1, 1)
+
+
+def classes_second_tensor(rows: Any, shape: tuple) -> Any:
+    """`classes_second` of a tensor."""
+    if len(shape) <= 2:
+        return rows.reshape(shape)
+    order = (0, len(shape) - 1, *range(1, len(shape) - 1))
+    return rows.reshape(shape[0], *shape[2:], shape[1]).permute(order)
 
 
 def check_target(
@@ -101,6 +109,36 @@ def fused_cross_entropy(residuals, g):
     return (classes_second(x_bar, shape),)
 
 
+@fused_cross_entropy.double("0")
+def fused_cross_entropy(residuals, g):
+    rows, _, _, labels, shape, ignore_index, reduction, n_used = residuals
+    scores = as_rows(rows, shape)
+    labels = labels.reshape(-1)
+    used = labels != ignore_index
+    one_hot = np.zeros(rows.shape, rows.dtype)
+    one_hot[np.flatnonzero(used), labels[used]] = 1
+    scale = g.reshape(-1, 1) * Tensor(used.astype(rows.dtype).reshape(-1, 1))
+    if reduction == "mean" and n_used:
+        scale = scale / n_used
+    return (classes_second_tensor(scale * (softmax(scores, 1) - Tensor(one_hot)), shape),)
+
+
+@op
+def as_rows(rows, shape):
+    """The scores as they were saved: `rows` stands in the graph where the scores do, but has their classes last."""
+    return rows, (shape,)
+
+
+@as_rows.vjp
+def as_rows(residuals, g):
+    return (classes_second(g, residuals[0]),)
+
+
+@as_rows.double()
+def as_rows(residuals, g):
+    return (classes_second_tensor(g, residuals[0]),)
+
+
 @op
 def nll_loss(input, target, weight=None, ignore_index=-100, reduction="mean"):
     """Minus the log-probability of the target's class.
@@ -157,6 +195,16 @@ def nll_loss(residuals, g):
     flow = -g.reshape(-1) * shares
     rows[np.arange(len(safe)), safe] = flow / total if reduction == "mean" and total else flow
     return (classes_second(rows, shape),)
+
+
+@nll_loss.double()
+def nll_loss(residuals, g):
+    safe, shares, total, shape, dtype, reduction = residuals
+    classes = shape[1] if len(shape) > 1 else shape[0]
+    shares = shares / total if reduction == "mean" and total else shares
+    weights = np.zeros((len(safe), classes), dtype)
+    weights[np.arange(len(safe)), safe] = -shares
+    return (classes_second_tensor(g.reshape(-1, 1) * Tensor(weights), shape),)
 
 
 def cross_entropy(

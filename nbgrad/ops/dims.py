@@ -41,6 +41,11 @@ def reduced_shape(shape: tuple, axes: tuple, keepdim: bool) -> tuple:
     return tuple([n for axis, n in enumerate(shape) if axis not in axes])
 
 
+def spread(g: Any, shape: tuple, axes: tuple) -> Any:
+    """A cotangent, array or tensor, with its reduced dimensions back, of length 1."""
+    return g.reshape(tuple([1 if axis in axes else n for axis, n in enumerate(shape)]))
+
+
 def ints_of(values: tuple) -> tuple[int, ...]:
     """`view(2, 3)` and `view((2, 3))` mean the same."""
     if len(values) == 1 and not isinstance(values[0], int | np.integer):

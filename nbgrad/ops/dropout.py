@@ -63,6 +63,14 @@ def dropout(residuals, g):
     return (_masked(contiguous(g), kept, scale),)
 
 
+@dropout.double()
+def dropout(residuals, g):
+    if residuals is None:
+        return (g,)
+    kept, scale = residuals
+    return (g * Tensor(np.asarray(kept * scale, g.dtype)),)
+
+
 def dropout2d(input: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
     """Zero whole channels with probability p; multiply the others by 1 / (1 - p).
 

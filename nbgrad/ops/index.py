@@ -1,6 +1,7 @@
-"""Indexing: x[...], gather, index_select, masked_fill.
+"""Indexing: x[...], select, narrow, gather, index_select, masked_fill.
 
-Basic indices (integers, slices, None, ...) give views; arrays of integers or booleans give copies.
+Basic indices (integers, slices, None, ...) give views; arrays of integers or booleans give copies.  The way back is
+`spread_out`: zeros, with the cotangent added where it was taken from; both are linear, and each is the other's VJP.
 """
 
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 from nbgrad.autograd.buffers import empty
 from nbgrad.autograd.op import op
 from nbgrad.autograd.tensor import Tensor
+from nbgrad.ops.broadcast import form_of, unbroadcast, unbroadcast_tensor
 from nbgrad.ops.dims import dim_of
 
 BASIC = (int, slice, type(None), type(Ellipsis), np.integer)
@@ -48,14 +50,40 @@ def indexed(x, index):
 
 @indexed.vjp
 def indexed(residuals, g):
-    # Elements that were taken twice get the sum of both cotangents.
     shape, index = residuals
-    x_bar = zeros(shape, g.dtype)
+    return (added_at(shape, index, g),)
+
+
+@indexed.double()
+def indexed(residuals, g):
+    return (spread_out(g, *residuals),)
+
+
+def added_at(shape: tuple, index: Any, values: np.ndarray) -> np.ndarray:
+    """Zeros, with values added at an index; elements that it names twice get the sum of both."""
+    total = zeros(shape, values.dtype)
     if is_basic(index):
-        x_bar[index] = g
+        total[index] = values
     else:
-        np.add.at(x_bar, index, g)
-    return (x_bar,)
+        np.add.at(total, index, values)
+    return total
+
+
+@op
+def spread_out(x, shape, index):
+    """`added_at`, differentiable."""
+    return added_at(shape, index, x), (index,)
+
+
+@spread_out.vjp
+def spread_out(residuals, g):
+    (index,) = residuals
+    return (np.asarray(g[index]),)
+
+
+@spread_out.double()
+def spread_out(residuals, g):
+    return (indexed(g, *residuals),)
 
 
 def getitem(x: Tensor, index: Any) -> Tensor:
@@ -118,10 +146,12 @@ def gather(x, dim, index):
 
 @gather.vjp
 def gather(residuals, g):
-    shape, places = residuals
-    x_bar = zeros(shape, g.dtype)
-    np.add.at(x_bar, places, g)
-    return (x_bar,)
+    return (added_at(*residuals, g),)
+
+
+@gather.double()
+def gather(residuals, g):
+    return (spread_out(g, *residuals),)
 
 
 def grid(index: np.ndarray, axis: int) -> tuple:
@@ -143,15 +173,17 @@ def index_select(x, dim, index):
             [0., 1.]])
     """
     axis = dim_of(dim, x.ndim)
-    return np.take(x, index, axis), (x.shape, axis, index)
+    return np.take(x, index, axis), (x.shape, (*[slice(None)] * axis, index))
 
 
 @index_select.vjp
 def index_select(residuals, g):
-    shape, axis, index = residuals
-    x_bar = zeros(shape, g.dtype)
-    np.add.at(x_bar, (*[slice(None)] * axis, index), g)
-    return (x_bar,)
+    return (added_at(*residuals, g),)
+
+
+@index_select.double()
+def index_select(residuals, g):
+    return (spread_out(g, *residuals),)
 
 
 @op
@@ -167,16 +199,22 @@ def masked_fill(x, mask, value):
     y = empty(np.broadcast_shapes(x.shape, mask.shape), x.dtype)
     np.copyto(y, x)
     np.copyto(y, value, where=mask, casting="unsafe")
-    return y, (mask,)
+    return y, (mask, form_of(x, True))
 
 
 @masked_fill.vjp
 def masked_fill(residuals, g):
-    (mask,) = residuals
+    mask, form = residuals
     x_bar = empty(g.shape, g.dtype)
     np.copyto(x_bar, g)
     np.copyto(x_bar, 0, where=mask)
-    return (x_bar,)
+    return (unbroadcast(x_bar, form),)
+
+
+@masked_fill.double()
+def masked_fill(residuals, g):
+    mask, form = residuals
+    return (unbroadcast_tensor(masked_fill(g, mask, 0), form),)
 
 
 def masked_select(x: Tensor, mask: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from nbgrad.errors import ShapeError
 from nbgrad.jit import kernel
 from nbgrad.jit.primitive import fsqrt
 from nbgrad.ops.broadcast import contiguous
+from nbgrad.ops.index import spread_out
 from nbgrad.ops.pointwise import floats
 
 NONE = np.zeros(0, np.float32), np.zeros(0, np.float64)
@@ -40,13 +41,13 @@ def normalized_rows(input, weight, bias, columns, run, groups, eps, centered, ne
     b = absent(x) if bias is None else contiguous(bias)
     _normalize(x, w, b, y, mean, rate, rows, columns, run, groups, eps, int(centered))
     shapes = None if weight is None else weight.shape, None if bias is None else bias.shape
-    return y, (x, w, mean, rate, columns, run, groups, centered, shapes, needs)
+    return y, (x, w, mean, rate, columns, run, groups, eps, centered, shapes, needs)
 
 
 @normalized_rows.vjp
 def normalized_rows(residuals, g):
     # x_bar = rate (s - mean(s) - x_hat mean(s x_hat)) with s = g weight
-    x, w, mean, rate, columns, run, groups, centered, shapes, needs = residuals
+    x, w, mean, rate, columns, run, groups, _, centered, shapes, needs = residuals
     n = groups * (columns // run)
     x_bar = empty_like(x)
     w_bar = empty((n,), x.dtype)
@@ -60,6 +61,29 @@ def normalized_rows(residuals, g):
         w_bar.reshape(shapes[0]) if needs[1] else None,
         b_bar.reshape(shapes[1]) if needs[2] else None,
     )
+
+
+@normalized_rows.double("0 1")
+def normalized_rows(residuals, g):
+    x, w, _, _, columns, run, groups, eps, centered, shapes, needs = residuals
+    rows, flow = x.reshape(-1, columns), g.reshape(-1, columns)
+    if centered:
+        rows = rows - rows.mean(1, True)
+    rate = ((rows * rows).mean(1, True) + eps) ** -0.5
+    x_hat = rows * rate
+    n = groups * (columns // run)
+    first = np.arange(len(rows)).reshape(-1, 1) % groups * (columns // run)
+    places = first + np.arange(columns) // run  # of the weight of each element
+    s = flow * w.reshape(-1)[places] if w.numel() else flow
+    x_bar = s - x_hat * (s * x_hat).mean(1, True)
+    if centered:
+        x_bar = x_bar - s.mean(1, True)
+    w_bar = b_bar = None
+    if needs[1]:
+        w_bar = spread_out(flow * x_hat, (n,), places).reshape(shapes[0])
+    if needs[2]:
+        b_bar = spread_out(flow, (n,), places).reshape(shapes[1])
+    return (x_bar * rate).reshape(x.shape), w_bar, b_bar
 
 
 def check_normalized_shape(name: str, input: Tensor, shape: Any, **tensors: Any) -> tuple:

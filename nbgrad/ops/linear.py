@@ -60,7 +60,7 @@ def linear(input, weight, bias=None, needs=None):
     if input.ndim != 2:
         y = y.reshape(*input.shape[:-1], weight.shape[0])
     return y, (
-        rows if needs[1] else None,
+        input if needs[1] else None,
         weight if needs[0] else None,
         needs[2],
         input.shape,
@@ -78,10 +78,20 @@ def linear(residuals, g):
         if len(shape) != 2:
             x_bar = x_bar.reshape(shape)
     if x is not None:
+        x = x if x.ndim == 2 else x.reshape(-1, shape[-1])
         w_bar = np.matmul(rows.T, x, out=empty((rows.shape[1], shape[-1]), g.dtype))
     if with_bias:
         b_bar = sum_leading(rows, rows.shape[1:])
     return x_bar, w_bar, b_bar
+
+
+@linear.double("0 1")
+def linear(residuals, g):
+    x, weight, with_bias, shape = residuals
+    rows = g.reshape(-1, g.shape[-1])
+    x_bar = None if weight is None else (rows @ weight).reshape(shape)
+    w_bar = None if x is None else rows.T @ x.reshape(-1, shape[-1])
+    return x_bar, w_bar, rows.sum(0) if with_bias else None
 
 
 @kernel(">aAnn")

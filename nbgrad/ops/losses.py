@@ -1,11 +1,13 @@
 """Losses between predictions and targets of one shape."""
 
+import math
 from typing import Any
 
 import numpy as np
 
 from nbgrad.autograd.buffers import empty, empty_like
 from nbgrad.autograd.op import op
+from nbgrad.autograd.tensor import Tensor
 from nbgrad.errors import DtypeError, ShapeError
 from nbgrad.jit import fmath, maker
 from nbgrad.ops.broadcast import contiguous
@@ -52,6 +54,15 @@ def spread(g: np.ndarray, shape: tuple, reduction: str) -> np.ndarray:
     return share
 
 
+def spread_tensor(g: Any, shape: tuple, reduction: str) -> Any:
+    """`spread` of a tensor."""
+    if reduction == "none":
+        return g
+    if reduction == "mean":
+        g = g / max(math.prod(shape), 1)
+    return g.expand(shape)
+
+
 @op(inputs=2)
 def mse_loss(input, target, reduction="mean", needs=None):
     """Square of the difference.
@@ -94,6 +105,13 @@ def mse_loss(residuals, g):
     return x_bar, t_bar
 
 
+@mse_loss.double("0 1")
+def mse_loss(residuals, g):
+    x, t, needs, reduction = residuals
+    x_bar = spread_tensor(g, x.shape, reduction) * (x - t) * 2
+    return x_bar, -x_bar if needs[1] else None
+
+
 @op(inputs=2)
 def l1_loss(input, target, reduction="mean", needs=None):
     """Absolute difference.
@@ -116,6 +134,13 @@ def l1_loss(residuals, g):
     x_bar = np.sign(away, out=empty_like(away))
     np.multiply(x_bar, spread(g, away.shape, reduction), out=x_bar)
     return x_bar, np.negative(x_bar, out=empty_like(x_bar)) if needs[1] else None
+
+
+@l1_loss.double()
+def l1_loss(residuals, g):
+    away, needs, reduction = residuals
+    x_bar = spread_tensor(g, away.shape, reduction) * Tensor(np.sign(away))
+    return x_bar, -x_bar if needs[1] else None
 
 
 def huber_loss(input: Any, target: Any, reduction: str = "mean", delta: float = 1.0) -> Any:
@@ -166,6 +191,12 @@ def stable_bce(residuals, g):
     x, t, needs = residuals
     x_bar = _bce_vjp(contiguous(g), x, t)
     return x_bar, -(g * x) if needs[1] else None
+
+
+@stable_bce.double("0 1")
+def stable_bce(residuals, g):
+    x, t, needs = residuals
+    return g * (x.sigmoid() - t), -(g * x) if needs[1] else None
 
 
 def binary_cross_entropy_with_logits(

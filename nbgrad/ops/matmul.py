@@ -7,7 +7,7 @@ import numpy as np
 from nbgrad.autograd.buffers import empty
 from nbgrad.autograd.op import op
 from nbgrad.errors import DtypeError, ShapeError
-from nbgrad.ops.broadcast import unbroadcast
+from nbgrad.ops.broadcast import unbroadcast, unbroadcast_tensor
 
 
 def check_operands(name: str, x: np.ndarray, y: np.ndarray) -> None:
@@ -111,6 +111,27 @@ def matmul(residuals, g):
             y_bar = y_bar[..., 0] if y_vector else y_bar
             y_bar = unbroadcast(y_bar, y_form)
     return x_bar, y_bar
+
+
+@matmul.double("0 1")
+def matmul(residuals, g):
+    x, y, x_form, y_form = residuals
+    x_vector, y_vector = len(x_form[0]) == 1, len(y_form[0]) == 1
+    x_bar = y_bar = None
+    if y_vector:
+        column = g.unsqueeze(-1)  # (..., m, 1), or (1,) for two vectors
+        x_bar = None if y is None else column * y
+        y_bar = None if x is None else column * x
+    elif x_vector:
+        x_bar = None if y is None else (y @ g.unsqueeze(-1)).squeeze(-1)
+        y_bar = None if x is None else x.unsqueeze(-1) * g.unsqueeze(-2)
+    else:
+        x_bar = None if y is None else g @ y.mT
+        y_bar = None if x is None else x.mT @ g
+    return (
+        None if x_bar is None else unbroadcast_tensor(x_bar, x_form),
+        None if y_bar is None else unbroadcast_tensor(y_bar, y_form),
+    )
 
 
 def mm(x: Any, y: Any) -> Any:

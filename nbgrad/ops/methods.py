@@ -17,17 +17,23 @@ from nbgrad.ops import (
     arithmetic,
     choose,
     compare,
+    exponential,
     extrema,
     index,
     inplace,
+    join,
     matmul,
+    peak,
     pointwise,
     power,
+    rearrange,
     reduce,
     rounding,
     shape,
     softmax,
     sparse,
+    special,
+    trigonometry,
 )
 from nbgrad.ops.creation import full, tensor
 
@@ -151,6 +157,11 @@ def new_ones(x: Tensor, *size: Any, dtype: Any = None) -> Tensor:
     return new_full(x, size[0] if len(size) == 1 else size, 1, dtype=dtype)
 
 
+def where(x: Tensor, condition: Tensor, other: Any) -> Tensor:
+    """x where the condition holds, else `other`."""
+    return choose.where(condition, x, other)
+
+
 def no_setting(x: Tensor, value: Any) -> None:
     raise DtypeError("x.T can't be assigned; assign to x")
 
@@ -199,23 +210,31 @@ SAME_NAME: dict[Any, str] = {
     activation: "relu",
     arithmetic: "add sub mul div floor_divide remainder",
     choose: "clamp",
-    extrema: "maximum minimum",
-    power: "pow",
-    rounding: "sign floor ceil round",
     compare: (
         "eq ne lt le gt ge logical_and logical_or logical_xor logical_not bitwise_and bitwise_or bitwise_xor "
         "bitwise_not isnan isinf isfinite equal allclose isclose"
     ),
+    exponential: "exp2 expm1 log2 log10 logit square logaddexp sinc xlogy",
+    extrema: "maximum minimum",
     index: "gather index_select masked_fill masked_select",
     inplace: "add_ sub_ mul_ div_ zero_ fill_ copy_ clamp_ uniform_ normal_ random_ scatter_",
+    join: "split chunk unbind",
     matmul: "matmul mm bmm mv dot",
-    pointwise: ("neg abs exp log log1p sqrt rsqrt reciprocal sin cos tanh sigmoid"),
-    reduce: "sum mean max min amax amin argmax argmin any all var std norm",
-    shape: (
-        "reshape flatten permute transpose t unsqueeze squeeze expand split chunk unbind clone contiguous flip"
+    peak: "max min amax amin argmax argmin",
+    pointwise: "neg abs exp log log1p sqrt rsqrt reciprocal sin cos tanh sigmoid",
+    power: "pow",
+    rearrange: (
+        "flip fliplr flipud rot90 roll repeat tile repeat_interleave tril triu diagonal diag diag_embed trace"
     ),
+    reduce: "sum mean any all var std norm sum_to_size",
+    rounding: "sign floor ceil round",
+    shape: "reshape flatten permute transpose t unsqueeze squeeze expand clone contiguous",
     softmax: "softmax log_softmax logsumexp",
     sparse: "coalesce to_dense to_sparse values indices is_coalesced sparse_dim dense_dim",
+    special: "erf erfc lgamma digamma",
+    trigonometry: (
+        "tan asin acos atan sinh cosh asinh acosh atanh atan2 arcsin arccos arctan arcsinh arccosh arctanh arctan2"
+    ),
 }
 
 OTHERS: dict[str, Any] = {
@@ -234,11 +253,12 @@ OTHERS: dict[str, Any] = {
     "expand_as": expand_as,
     "reshape_as": view_as,
     "clip": choose.clamp,
+    "where": where,
+    "polygamma": lambda x, n: special.polygamma(n, x),
     "absolute": pointwise.abs,
     "_indices": sparse.plain_indices,
     "_values": sparse.plain_values,
     "_nnz": sparse.n_places,
-    "square": lambda x: arithmetic.mul(x, x),
     "T": property(shape.t, no_setting),
     "mT": property(matrix_transpose, no_setting),
     "new_tensor": new_tensor,

@@ -36,6 +36,11 @@ def neg(residuals, g):
     return (np.negative(g, out=empty_like(g)),)
 
 
+@neg.double()
+def neg(residuals, g):
+    return (-g,)
+
+
 @op
 def abs(x):
     """|x|; the gradient at 0 is 0.
@@ -55,6 +60,12 @@ def abs(residuals, g):
     (x,) = residuals
     x_bar = np.sign(x, out=empty_like(x))
     return (np.multiply(x_bar, g, out=x_bar),)
+
+
+@abs.double("0")
+def abs(residuals, g):
+    (x,) = residuals
+    return (g * x.sign(),)
 
 
 @op
@@ -77,6 +88,12 @@ def exp(residuals, g):
     # x_bar = g * y
     (y,) = residuals
     return (np.multiply(g, y, out=empty_like(y)),)
+
+
+@exp.double("y")
+def exp(residuals, g):
+    (y,) = residuals
+    return (g * y,)
 
 
 @op
@@ -102,6 +119,12 @@ def log(residuals, g):
         return (np.divide(g, x, out=empty_like(x)),)
 
 
+@log.double("0")
+def log(residuals, g):
+    (x,) = residuals
+    return (g / x,)
+
+
 @op
 def log1p(x):
     """log(1 + x), exact for small x."""
@@ -117,6 +140,12 @@ def log1p(residuals, g):
     x_bar = np.add(x, 1, out=empty_like(x))
     with np.errstate(divide="ignore", invalid="ignore"):
         return (np.divide(g, x_bar, out=x_bar),)
+
+
+@log1p.double("0")
+def log1p(residuals, g):
+    (x,) = residuals
+    return (g / (x + 1),)
 
 
 @op
@@ -142,6 +171,12 @@ def sqrt(residuals, g):
     return (_sqrt_vjp(contiguous(g), y),)
 
 
+@sqrt.double("y")
+def sqrt(residuals, g):
+    (y,) = residuals
+    return (g * 0.5 / y,)
+
+
 @op
 def rsqrt(x):
     """1 / sqrt(x)."""
@@ -157,6 +192,12 @@ def rsqrt(residuals, g):
     # x_bar = -g y^3 / 2
     (y,) = residuals
     return (_rsqrt_vjp(contiguous(g), y),)
+
+
+@rsqrt.double("y")
+def rsqrt(residuals, g):
+    (y,) = residuals
+    return (g * -0.5 * y * y * y,)
 
 
 @op
@@ -175,6 +216,12 @@ def reciprocal(residuals, g):
     x_bar = np.multiply(y, y, out=empty_like(y))
     np.multiply(x_bar, g, out=x_bar)
     return (np.negative(x_bar, out=x_bar),)
+
+
+@reciprocal.double("y")
+def reciprocal(residuals, g):
+    (y,) = residuals
+    return (-(g * y * y),)
 
 
 @op
@@ -197,6 +244,12 @@ def sin(residuals, g):
     (x,) = residuals
     x_bar = np.cos(x, out=empty_like(x))
     return (np.multiply(x_bar, g, out=x_bar),)
+
+
+@sin.double("0")
+def sin(residuals, g):
+    (x,) = residuals
+    return (g * x.cos(),)
 
 
 @op
@@ -222,6 +275,12 @@ def cos(residuals, g):
     return (np.negative(x_bar, out=x_bar),)
 
 
+@cos.double("0")
+def cos(residuals, g):
+    (x,) = residuals
+    return (-(g * x.sin()),)
+
+
 @op
 def tanh(x):
     """Hyperbolic tangent.
@@ -242,6 +301,12 @@ def tanh(residuals, g):
     # x_bar = g (1 - y^2)
     (y,) = residuals
     return (_tanh_vjp(contiguous(g), y),)
+
+
+@tanh.double("y")
+def tanh(residuals, g):
+    (y,) = residuals
+    return (g - g * y * y,)
 
 
 @op
@@ -266,6 +331,12 @@ def sigmoid(residuals, g):
     return (_sigmoid_vjp(contiguous(g), y),)
 
 
+@sigmoid.double("y")
+def sigmoid(residuals, g):
+    (y,) = residuals
+    return (g * (y - y * y),)
+
+
 @op
 def cast(x, dtype):
     """x in another dtype; gradients come back in the first one."""
@@ -278,6 +349,11 @@ def cast(x, dtype):
 def cast(residuals, g):
     (dtype,) = residuals
     return (g.astype(dtype),)
+
+
+@cast.double()
+def cast(residuals, g):
+    return (g.to(residuals[0]),)
 
 
 @maker("a>a")

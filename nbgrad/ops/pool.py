@@ -9,6 +9,7 @@ from nbgrad.autograd.op import op
 from nbgrad.errors import ShapeError
 from nbgrad.jit import kernel
 from nbgrad.ops.broadcast import contiguous
+from nbgrad.ops.index import spread_out
 from nbgrad.ops.pointwise import floats
 from nbgrad.ops.windows import check_images, out_length, pair
 
@@ -77,6 +78,14 @@ def max_pool2d(residuals, g):
     return (x_bar,)
 
 
+@max_pool2d.double()
+def max_pool2d(residuals, g):
+    places, shape, plan = residuals
+    planes, h, w, *_ = plan
+    flat = (places.reshape(planes, -1) + np.arange(planes)[:, None] * (h * w)).ravel()
+    return (spread_out(g.reshape(-1), (planes * h * w,), (flat,)).reshape(shape),)
+
+
 @op
 def avg_pool2d(input, kernel_size, stride=None, padding=0, count_include_pad=True):
     """The mean of each window.
@@ -106,17 +115,48 @@ def avg_pool2d(input, kernel_size, stride=None, padding=0, count_include_pad=Tru
     """
     x = floats(input)
     plan = sizes("avg_pool2d", x, kernel_size, stride, padding)
-    y = empty((*x.shape[:-2], *plan[-2:]), x.dtype)
-    _avg_pool(x, y, *plan, int(count_include_pad))
-    return y, (x.shape, plan, count_include_pad)
+    return averages(x, plan, count_include_pad), (x.shape, plan, count_include_pad)
 
 
 @avg_pool2d.vjp
 def avg_pool2d(residuals, g):
+    return (averages_back(g, *residuals),)
+
+
+@avg_pool2d.double()
+def avg_pool2d(residuals, g):
     shape, plan, count_include_pad = residuals
+    return (avg_pool2d_bar(g, shape, plan, count_include_pad),)
+
+
+def averages(x: np.ndarray, plan: tuple, count_include_pad: bool) -> np.ndarray:
+    y = empty((*x.shape[:-2], *plan[-2:]), x.dtype)
+    _avg_pool(contiguous(x), y, *plan, int(count_include_pad))
+    return y
+
+
+def averages_back(g: np.ndarray, shape: tuple, plan: tuple, count_include_pad: bool) -> np.ndarray:
     x_bar = empty(shape, g.dtype)
     _avg_pool_vjp(contiguous(g), x_bar, *plan, int(count_include_pad))
-    return (x_bar,)
+    return x_bar
+
+
+@op
+def avg_pool2d_bar(g, shape, plan, count_include_pad):
+    """The cotangent of `avg_pool2d`'s input; linear, as `avg_pool2d` is, so each is the other's VJP."""
+    return averages_back(g, shape, plan, count_include_pad), (shape, plan, count_include_pad)
+
+
+@avg_pool2d_bar.vjp
+def avg_pool2d_bar(residuals, u):
+    _, plan, count_include_pad = residuals
+    return (averages(u, plan, count_include_pad),)
+
+
+@avg_pool2d_bar.double()
+def avg_pool2d_bar(residuals, u):
+    _, (_, _, _, kh, kw, sh, sw, ph, pw, _, _), count_include_pad = residuals
+    return (avg_pool2d(u, (kh, kw), (sh, sw), (ph, pw), count_include_pad),)
 
 
 def adaptive_avg_pool2d(input: Any, output_size: Any) -> Any:

@@ -1,10 +1,12 @@
 """Powers."""
 
+import math
+
 import numpy as np
 
 from nbgrad.autograd.op import op
 from nbgrad.jit import maker
-from nbgrad.ops.broadcast import by_numpy, contiguous, form_of, unbroadcast
+from nbgrad.ops.broadcast import by_numpy, contiguous, form_of, unbroadcast, unbroadcast_tensor
 
 
 @op(inputs=2, numbers=True)
@@ -53,6 +55,26 @@ def pow(residuals, g):
             logs = np.log(x) if isinstance(x, np.ndarray) else np.asarray(np.log(x), g.dtype)
         flow = by_numpy(np.multiply, by_numpy(np.multiply, g, z), np.where(x == 0, 0, logs))
         y_bar = unbroadcast(flow, y_form)
+    return x_bar, y_bar
+
+
+@pow.double("0 1 y")
+def pow(residuals, g):
+    x, y, z, x_form, y_form = residuals
+    x_bar = y_bar = None
+    if x_form is not None:
+        if isinstance(y, int | float):
+            slope = x ** (y - 1) * y if y else x * 0
+        else:
+            slope = x ** (y - 1) * y
+            slope = slope.masked_fill(y == 0, 0.0)
+        x_bar = unbroadcast_tensor(slope * g, x_form)
+    if y_form is not None:
+        if isinstance(x, int | float):
+            logs = math.log(x) if x else 0.0
+        else:
+            logs = x.masked_fill(x == 0, 1.0).log()
+        y_bar = unbroadcast_tensor(g * z * logs, y_form)
     return x_bar, y_bar
 
 

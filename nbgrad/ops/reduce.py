@@ -1,10 +1,10 @@
-"""Reductions: sum, mean, extrema and their places.
+"""Reductions: sum, mean, any, all, spread and norm.
 
 `dim` is one dimension, several, or None for all; `keepdim` keeps them with length 1.
 """
 
 import builtins
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -12,12 +12,9 @@ from nbgrad.autograd.buffers import empty, empty_like
 from nbgrad.autograd.dtypes import as_dtype, is_floating
 from nbgrad.autograd.op import op
 from nbgrad.errors import DtypeError, ShapeError
-from nbgrad.ops.dims import axes_of, dim_of, reduced_shape
-
-
-def spread(g: np.ndarray, shape: tuple, axes: tuple) -> np.ndarray:
-    """A cotangent with its reduced dimensions back, of length 1."""
-    return g.reshape(tuple([1 if axis in axes else n for axis, n in enumerate(shape)]))
+from nbgrad.ops.dims import axes_of, ints_of, reduced_shape, spread
+from nbgrad.ops.peak import amax
+from nbgrad.ops.shape import reshape
 
 
 def filled(shape: tuple, g: np.ndarray) -> np.ndarray:
@@ -74,6 +71,12 @@ def sum(residuals, g):
     return (x_bar if x_bar.dtype is dtype else x_bar.astype(dtype, copy=False),)
 
 
+@sum.double()
+def sum(residuals, g):
+    shape, axes, dtype = residuals
+    return (spread(g, shape, axes).expand(shape).to(dtype),)
+
+
 @op
 def mean(x, dim=None, keepdim=False):
     """Mean over dimensions.
@@ -124,172 +127,10 @@ def mean(residuals, g):
     return (filled(shape, spread(share, shape, axes)),)
 
 
-class Extremum(NamedTuple):
-    """What `max` and `min` along one dimension return."""
-
-    values: Any
-    indices: Any
-
-
-def no_elements(name: str, x: np.ndarray, axes: tuple) -> None:
-    if builtins.any(x.shape[axis] == 0 for axis in axes):
-        raise ShapeError(
-            f"{name}(): Expected reduction dim to have non-zero size; the shape is {x.shape}, and nothing is left to "
-            f"choose from"
-        )
-
-
-def best(name: str, ufunc: Any, x: np.ndarray, dim: Any, keepdim: bool) -> tuple:
-    """Forward of amax and amin."""
-    axes = axes_of(dim, x.ndim)
-    no_elements(name, x, axes)
-    y = empty(reduced_shape(x.shape, axes, keepdim), x.dtype)
-    ufunc.reduce(x, axes, None, y, keepdim)
-    return y, (x, y, axes)
-
-
-def best_vjp(residuals: Any, g: np.ndarray) -> tuple:
-    """Equal extrema share the cotangent."""
-    x, y, axes = residuals
-    chosen = x == spread(y, x.shape, axes)
-    share = spread(g, x.shape, axes) / chosen.sum(axes, keepdims=True, dtype=g.dtype)
-    return (np.multiply(chosen, share, out=empty_like(x)),)
-
-
-@op
-def amax(x, dim=None, keepdim=False):
-    """The largest element along dimensions; equal ones share the gradient.
-
-    Examples
-    --------
-    >>> import nbgrad as nb
-    >>> nb.amax(nb.tensor([[1.0, 5.0], [3.0, 2.0]]), dim=1)
-    tensor([5., 3.])
-    """
-    return best("amax", np.maximum, x, dim, keepdim)
-
-
-@amax.vjp
-def amax(residuals, g):
-    return best_vjp(residuals, g)
-
-
-@op
-def amin(x, dim=None, keepdim=False):
-    """The smallest element along dimensions; equal ones share the gradient.
-
-    Examples
-    --------
-    >>> import nbgrad as nb
-    >>> nb.amin(nb.tensor([[1.0, 5.0], [3.0, 2.0]]), dim=1)
-    tensor([1., 2.])
-    """
-    return best("amin", np.minimum, x, dim, keepdim)
-
-
-@amin.vjp
-def amin(residuals, g):
-    return best_vjp(residuals, g)
-
-
-@op(constant=True)
-def argmax(x, dim=None, keepdim=False):
-    """Place of the (first) largest element: in the flat tensor, or along one dimension.
-
-    Examples
-    --------
-    >>> import nbgrad as nb
-    >>> nb.argmax(nb.tensor([[1.0, 5.0], [3.0, 2.0]]), dim=1)
-    tensor([1, 0])
-    """
-    return place("argmax", np.argmax, x, dim, keepdim), None
-
-
-@op(constant=True)
-def argmin(x, dim=None, keepdim=False):
-    """Place of the (first) smallest element: in the flat tensor, or along one dimension.
-
-    Examples
-    --------
-    >>> import nbgrad as nb
-    >>> nb.argmin(nb.tensor([4.0, 2.0, 3.0]))
-    tensor(1)
-    """
-    return place("argmin", np.argmin, x, dim, keepdim), None
-
-
-def place(name: str, search: Any, x: np.ndarray, dim: int | None, keepdim: bool) -> np.ndarray:
-    axis = None if dim is None else dim_of(dim, x.ndim)
-    no_elements(name, x, tuple(range(x.ndim)) if axis is None else (axis,) if x.ndim else ())
-    if x.ndim == 0:
-        return np.zeros((), np.int64)
-    return np.asarray(search(x, axis, keepdims=keepdim and axis is not None), np.int64)
-
-
-@op
-def take_along(x, indices, axis, keepdim):
-    """The elements of x at `indices` (kept dimensions) along an axis: values of max and min."""
-    y = np.take_along_axis(x, indices, axis)
-    return y if keepdim else y.squeeze(axis), (x.shape, indices, axis)
-
-
-@take_along.vjp
-def take_along(residuals, g):
-    shape, indices, axis = residuals
-    x_bar = empty(shape, g.dtype)
-    x_bar.fill(0)
-    np.put_along_axis(x_bar, indices, g.reshape(indices.shape), axis)
-    return (x_bar,)
-
-
-def along(x: Any, dim: int, keepdim: bool, search: Any) -> Extremum:
-    if x.ndim == 0:
-        return Extremum(x, search(x))
-    axis = dim_of(dim, x.ndim)
-    indices = search(x, axis, True)
-    values = take_along(x, indices, axis, keepdim)
-    if not keepdim:
-        indices.data = indices.data.squeeze(axis)
-    return Extremum(values, indices)
-
-
-def max(x: Any, dim: Any = None, keepdim: bool = False) -> Any:
-    """The largest element; along one dimension also its place; of two tensors, the larger.
-
-    Parameters
-    ----------
-    x : Tensor
-        Values.
-    dim : int or Tensor, optional
-        A dimension, or a second tensor.
-    keepdim : bool
-        Keep the dimension with length 1.
-
-    Returns
-    -------
-    Tensor or (values, indices)
-
-    Examples
-    --------
-    >>> import nbgrad as nb
-    >>> nb.max(nb.tensor([[1.0, 5.0], [3.0, 2.0]]))
-    tensor(5.)
-    >>> nb.max(nb.tensor([[1.0, 5.0], [3.0, 2.0]]), dim=0).indices
-    tensor([1, 0])
-    """
-    return amax(x) if dim is None else along(x, dim, keepdim, argmax)
-
-
-def min(x: Any, dim: Any = None, keepdim: bool = False) -> Any:
-    """The smallest element; along one dimension also its place.
-
-    Examples
-    --------
-    >>> import nbgrad as nb
-    >>> nb.min(nb.tensor([4.0, 2.0]), dim=0).values
-    tensor(2.)
-    """
-    return amin(x) if dim is None else along(x, dim, keepdim, argmin)
+@mean.double()
+def mean(residuals, g):
+    shape, axes, n = residuals
+    return ((spread(g, shape, axes) / max(n, 1)).expand(shape),)
 
 
 @op(constant=True)
@@ -316,6 +157,32 @@ def all(x, dim=None, keepdim=False):
     tensor(False)
     """
     return np.asarray(np.all(x, axes_of(dim, x.ndim), keepdims=keepdim)), None
+
+
+def sum_to_size(x: Any, *size: Any) -> Any:
+    """The sum over all dimensions along which a tensor of that size would be repeated to give x's.
+
+    Raises
+    ------
+    ShapeError
+        If a tensor of that size can't be broadcast to x's.
+
+    Examples
+    --------
+    >>> import nbgrad as nb
+    >>> nb.ones(2, 3).sum_to_size(3)
+    tensor([2., 2., 2.])
+    """
+    wanted, shape = ints_of(size), x.data.shape
+    lead = len(shape) - len(wanted)
+    if lead < 0 or builtins.any(n not in (1, have) for n, have in zip(wanted, shape[lead:])):
+        raise ShapeError(
+            f"size {wanted} is not expandable to size {tuple(shape)}: each length must be 1 or equal"
+        )
+    own = zip(wanted, shape[lead:])
+    axes = [axis for axis, (n, have) in enumerate(own, lead) if n != have]
+    axes = [*range(lead), *axes]
+    return reshape(sum(x, axes, True), wanted) if axes else x
 
 
 def var(x: Any, dim: Any = None, unbiased: bool = True, keepdim: bool = False) -> Any:

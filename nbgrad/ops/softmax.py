@@ -77,6 +77,13 @@ def softmax(residuals, g):
     return (x_bar.astype(dtype, copy=False),)
 
 
+@softmax.double("y")
+def softmax(residuals, g):
+    y, axis, dtype = residuals
+    flow = y * g
+    return ((flow - y * flow.sum(axis, True)).to(dtype),)
+
+
 @op
 def log_softmax(input, dim=None, dtype=None):
     """Logarithm of softmax, exact where a probability is too small to be written.
@@ -112,6 +119,12 @@ def log_softmax(residuals, g):
     return (x_bar.astype(dtype, copy=False),)
 
 
+@log_softmax.double("y")
+def log_softmax(residuals, g):
+    y, axis, dtype = residuals
+    return ((g - y.exp() * g.sum(axis, True)).to(dtype),)
+
+
 @op
 def logsumexp(x, dim, keepdim=False):
     """Logarithm of the sum of exponentials along a dimension.
@@ -128,16 +141,23 @@ def logsumexp(x, dim, keepdim=False):
     if y.size:
         _logsumexp(rows, y, y.size, rows.shape[-1] if rows.ndim else 1)
     wide = y[..., None].swapaxes(axis, -1) if x.ndim else y
-    return wide if keepdim else wide.reshape(reduced_shape(x.shape, (axis,), False)), (x, wide)
+    z = wide if keepdim else wide.reshape(reduced_shape(x.shape, (axis,), False))
+    return z, (x, wide, axis)
 
 
 @logsumexp.vjp
 def logsumexp(residuals, g):
     # x_bar = g e^(x - y)
-    x, y = residuals
+    x, y, _ = residuals
     x_bar = np.subtract(x, y, out=empty_like(x))
     np.exp(x_bar, out=x_bar)
     return (np.multiply(x_bar, g.reshape(y.shape), out=x_bar),)
+
+
+@logsumexp.double("0")
+def logsumexp(residuals, g):
+    x, y, axis = residuals
+    return (g.reshape(y.shape) * softmax(x, axis),)
 
 
 @kernel("a>ann")

@@ -7,7 +7,7 @@ import numpy as np
 from nbgrad.autograd.op import op
 from nbgrad.autograd.sparse import SparseArray, need_sparse
 from nbgrad.errors import DtypeError, ShapeError
-from nbgrad.ops import arithmetic, matmul, pointwise, reduce, shape
+from nbgrad.ops import arithmetic, join, matmul, pointwise, reduce, shape
 from nbgrad.ops.spmm import spmm
 
 
@@ -220,6 +220,6 @@ pointwise.neg.sparse = sparse_neg
 pointwise.cast.sparse = sparse_cast
 shape.clone.sparse = sparse_clone
 shape.reshaped.sparse = sparse_reshaped
-shape.joined.sparse = sparse_joined
+join.joined.sparse = sparse_joined
 reduce.sum.sparse = sparse_total
 matmul.matmul.sparse = sparse_matmul

@@ -19,25 +19,6 @@ def test_sum_and_mean(op, reference, x, dim, keepdim):
     assert check_vjp(op, x, dim=dim, keepdim=keepdim)
 
 
-@pytest.mark.parametrize(("op", "reference"), [(nb.amax, np.amax), (nb.amin, np.amin)])
-@given(x=arrays(shapes(min_dims=2)), dim=DIMS, keepdim=st.booleans())
-def test_extrema(op, reference, x, dim, keepdim):
-    y = op(nb.Tensor(x), dim, keepdim)
-    np.testing.assert_array_equal(y.data, reference(x, axis=dim, keepdims=keepdim))
-    assert check_vjp(op, x, dim=dim, keepdim=keepdim)
-
-
-@pytest.mark.parametrize("name", ["max", "min"])
-@given(x=arrays(shapes(min_dims=1)), keepdim=st.booleans())
-def test_max_and_min_along_a_dimension(name, x, keepdim):
-    op = getattr(nb, name)
-    values, indices = op(nb.Tensor(x), -1, keepdim)
-    np.testing.assert_array_equal(values.data, getattr(np, name)(x, axis=-1, keepdims=keepdim))
-    np.testing.assert_array_equal(indices.data, getattr(np, "arg" + name)(x, -1, keepdims=keepdim))
-    assert check_vjp(lambda a: op(a, -1, keepdim).values, x)
-    assert check_vjp(op, x)
-
-
 def test_scalars_and_empty_tensors():
     x = nb.tensor(2.0, requires_grad=True)
     for y in (x.sum(), x.mean(), x.max(), x.sum(0), x.mean(-1), x.max(0).values):
@@ -53,15 +34,6 @@ def test_scalars_and_empty_tensors():
         nb.zeros(0).max()
     with pytest.raises(ValueError, match="argmax"):
         nb.zeros(0, 2).argmax(0)
-
-
-def test_equal_extrema():
-    x = nb.tensor([1.0, 3.0, 3.0], requires_grad=True)
-    x.max().backward()
-    assert x.grad.tolist() == [0, 0.5, 0.5]
-    x.grad = None
-    x.max(0).values.backward()
-    assert x.grad.tolist() == [0, 1, 0]
 
 
 def test_integers():
@@ -96,3 +68,13 @@ def test_spread(x):
 
 def test_max_of_two_tensors_by_name():
     assert nb.isnan(nb.var(nb.ones(1)))
+
+
+def test_sum_to_size():
+    x = nb.Tensor(np.arange(24.0).reshape(2, 3, 4))
+    np.testing.assert_array_equal(x.sum_to_size(3, 1).data, x.data.sum((0, 2))[:, None])
+    assert x.sum_to_size(2, 3, 4) is x
+    assert x.sum_to_size(()).item() == 276
+    for wrong in ((2,), (1, 2, 3, 4)):
+        with pytest.raises(ShapeError, match="not expandable"):
+            x.sum_to_size(wrong)

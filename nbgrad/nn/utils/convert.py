@@ -7,7 +7,8 @@ import numpy as np
 from nbgrad.autograd import Tensor
 from nbgrad.autograd.buffers import writable
 from nbgrad.errors import ShapeError
-from nbgrad.ops.shape import cat, reshape
+from nbgrad.ops.join import cat
+from nbgrad.ops.shape import reshape
 
 
 def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
