@@ -14,6 +14,7 @@ from nbgrad.nn.activations import (
     Softplus,
     Tanh,
 )
+from nbgrad.nn.attention import MultiheadAttention
 from nbgrad.nn.batch_norm import BatchNorm1d, BatchNorm2d
 from nbgrad.nn.containers import ModuleDict, ModuleList, ParameterList, Sequential
 from nbgrad.nn.conv import Conv2d
@@ -35,3 +36,10 @@ from nbgrad.nn.loss import (
 from nbgrad.nn.module import Module
 from nbgrad.nn.pooling import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
 from nbgrad.nn.rnn import GRU, LSTM, RNN
+from nbgrad.nn.transformer import (
+    Transformer,
+    TransformerDecoder,
+    TransformerDecoderLayer,
+    TransformerEncoder,
+    TransformerEncoderLayer,
+)

@@ -8,6 +8,7 @@ from nbgrad.autograd import Tensor
 from nbgrad.autograd.dtypes import int64
 from nbgrad.errors import DtypeError
 from nbgrad.ops.activation import elu, gelu, leaky_relu, relu, silu, softplus
+from nbgrad.ops.attention import scaled_dot_product_attention
 from nbgrad.ops.batch_norm import batch_norm
 from nbgrad.ops.bias_activation import bias_activation
 from nbgrad.ops.conv2d import conv2d
@@ -94,6 +95,7 @@ __all__ = [
     "relu6",
     "rms_norm",
     "rrelu",
+    "scaled_dot_product_attention",
     "selu",
     "sigmoid",
     "silu",
