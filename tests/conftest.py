@@ -28,6 +28,7 @@ import psutil
 import pytest
 from hypothesis import settings
 
+collect_ignore = ["programs"]  # whole programs, which test_programs.py runs
 START_S = 60.0  # all workers have imported nbgrad
 DEADLINE_S = 10.0  # all workers have answered
 LEAVE_S = 1.0  # all workers, and what they started, have ended
