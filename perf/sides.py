@@ -60,6 +60,7 @@ def clean_environment(path=None):
     environment |= dict.fromkeys(ONE_THREAD, "1")
     environment |= {
         "PYTHONHASHSEED": "0",
+        "NBGRAD_WAIT_WARNING_S": "0",
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(free_port()),
     }

@@ -21,6 +21,7 @@ NAMES = {
 }  # re-exports only, no logic
 FLOORS = [  # lowest first: a part imports only parts from sets above it in this list
     {"errors"},
+    {"logs"},
     {"jit"},
     {"shm"},
     {"group"},

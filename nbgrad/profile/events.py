@@ -11,7 +11,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -37,10 +37,10 @@ class Event:
 
 
 class Recorder:
-    """Collects the events of one worker; `agent.trace` while a profile is on."""
+    """Collects the events of one worker; `agent.trace` while a profile is on.  `before`: what that was before."""
 
-    def __init__(self, worker: str):
-        self.worker = worker
+    def __init__(self, worker: str, before: Callable | None):
+        self.worker, self.before = worker, before
         self.events: list[Event] = []
 
     def __call__(self, kind: str, name: str, start_ns: int) -> None:
@@ -48,6 +48,8 @@ class Recorder:
             self.worker, kind, name, start_ns, time.perf_counter_ns(), threading.get_ident()
         )
         self.events.append(event)
+        if self.before is not None:
+            self.before(kind, name, start_ns)
 
 
 @dataclass
@@ -104,14 +106,17 @@ class Profile:
 def start() -> None:
     """On a worker: begin to record."""
     agent = state.agent()
-    agent.trace = Recorder(agent.session.names[agent.rank])
+    agent.trace = Recorder(agent.session.names[agent.rank], agent.trace)
 
 
 def stop() -> list[Event]:
     """On a worker: end, and give what was recorded."""
     agent = state.agent()
-    recorder, agent.trace = agent.trace, None
-    return recorder.events if recorder is not None else []
+    recorder = agent.trace
+    if not isinstance(recorder, Recorder):
+        return []
+    agent.trace = recorder.before
+    return recorder.events
 
 
 @contextmanager

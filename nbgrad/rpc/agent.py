@@ -22,11 +22,13 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from nbgrad import logs
 from nbgrad.errors import MessageTooLarge, NbgradError, RpcError
 from nbgrad.rpc import codec, transfer
 from nbgrad.rpc.departures import Departures
 from nbgrad.rpc.future import Future, agents
 from nbgrad.rpc.message import ARRAYS, CHUNK, EXTRA, KIND, PARTS, SOURCE
+from nbgrad.rpc.patience import Patience, warning_s
 from nbgrad.rpc.serving import Serving
 from nbgrad.shm import arena, bell, words
 from nbgrad.shm.binding import Binding, block_of, current
@@ -74,7 +76,10 @@ class Agent:
         self.futures: dict = {}  # call id -> future of a call under way
         self.n_calls = 0
         self.closing = False
-        self.trace: Any = None  # function(kind, name, start_ns) while a profile is on
+        self.trace: Any = (
+            logs.tracer()
+        )  # function(kind, name, start_ns) while somebody wants to know
+        self.patience = Patience(self, warning_s())
         self.last_message = time.monotonic()
         self.transfers = transfer.Transfers()
         self.handlers[CHUNK] = self.transfers.add
@@ -242,6 +247,8 @@ class Agent:
             bell.leave(self.own)
             if not serving:
                 self.serving.left_wait()
+            if self.patience.waits:
+                self.patience.forget()
 
     def pop_until(self, future: Any) -> Any:
         """Pop and handle messages until the future is finished or there is work; the caller holds the role."""
@@ -282,6 +289,7 @@ class Agent:
     def look(self, future: Any) -> None:
         """At the end of a slice: deaths, deadlines."""
         self.serving.check_deadlines()
+        self.patience.look(future)
         if not self.closing and not future.finished:
             try:
                 self.session.check()

@@ -8,18 +8,21 @@ rpc.shutdown()
 import atexit
 import contextlib
 import functools
+import logging
 import os
 import sys
 import time
 from collections.abc import Callable
 from typing import Any
 
-from nbgrad import group
+from nbgrad import group, logs
 from nbgrad.errors import RpcError, RpcTimeout
+from nbgrad.logs import logger
 from nbgrad.rpc import rref as rrefs
 from nbgrad.rpc import state
 from nbgrad.rpc.agent import Agent
 from nbgrad.rpc.calls import Calls
+from nbgrad.rpc.figures import statistics
 from nbgrad.rpc.future import Future
 from nbgrad.rpc.gather import Meetings, collected
 from nbgrad.rpc.options import TensorPipeRpcBackendOptions
@@ -88,6 +91,7 @@ def init_rpc(
             f"rpc_backend_options must be TensorPipeRpcBackendOptions, got {type(options).__name__}"
         )
     rank, world_size = place(rank, world_size)
+    logs.configure(name)
     session = group.join(name, rank, world_size, START_S, options.init_method)
     State.timeout_s = options.rpc_timeout
     agent: Any = Agent(session)
@@ -102,6 +106,7 @@ def init_rpc(
     State.agent = agent
     agent.start()
     atexit.register(end_at_exit)
+    logger.info("rank %d of the group %s, with pid %d", rank, session.names, os.getpid())
 
 
 def place(rank: int, world_size: int | None) -> tuple[int, int]:
@@ -298,6 +303,8 @@ def shutdown(graceful: bool = True, timeout: float = 0) -> None:
                 if reached is not None:
                     reach(agent, reached)
     finally:
+        if logger.isEnabledFor(logging.INFO):
+            logger.info("leaves the group\n%s", statistics())
         State.agent = None
         agent.stop()
         sys.setswitchinterval(agent.switch_interval)
@@ -306,6 +313,9 @@ def shutdown(graceful: bool = True, timeout: float = 0) -> None:
 
 class Until:
     """A condition with a deadline."""
+
+    is_idle = True  # nobody is told that it takes long
+    text = "all workers to call shutdown(), and for what is under way"
 
     def __init__(self, condition: Any, end: float | None, agent: Any):
         self.condition, self.end, self.agent = condition, end, agent

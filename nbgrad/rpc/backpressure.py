@@ -18,6 +18,7 @@ import time
 from typing import Any
 
 from nbgrad.errors import RpcTimeout
+from nbgrad.logs import logger
 from nbgrad.rpc.future import describe
 from nbgrad.shm import words
 from nbgrad.shm.layout import BEGUN
@@ -56,20 +57,23 @@ class Backpressure:
             If a worker ends meanwhile.
         """
         if not self.look(target, self.limit):
-            start = time.monotonic()
+            start, names = time.monotonic(), self.agent.session.names
             room = Room(self, target, function, start + timeout if timeout > 0 else None)
             try:
                 self.agent.wait(room)
             finally:
+                seconds = time.monotonic() - start
                 with self.lock:
                     self.n_waits[target] += 1
-                    self.waited_s[target] += time.monotonic() - start
+                    self.waited_s[target] += seconds
+                logger.debug("waited %.3f s for %s", seconds, room.text)
             if not self.look(target, self.limit):
+                what = describe((function, names[target]))
                 raise RpcTimeout(
-                    f"RPCErr:1:RPC ran for more than set timeout ({int(timeout * 1000)} ms) and will not be sent: "
-                    f"{describe(room.text)} would be one more of {self.queued(target)} calls that this worker has not begun, "
-                    f"and {self.limit} is the most (max_queued_calls in the options of init_rpc). It is slow or stuck: look "
-                    f"at its rpc.statistics(), send less at a time, or give the call a longer timeout (0 waits for ever)."
+                    f"RPCErr:1:RPC ran for more than set timeout ({int(timeout * 1000)} ms) and will not be sent: {what} would "
+                    f"be one more of {self.queued(target)} calls that this worker has not begun, and {self.limit} is the most "
+                    f"(max_queued_calls in the options of init_rpc). It is slow or stuck: look at its rpc.statistics(), send "
+                    f"less at a time, or give the call a longer timeout (0 waits for ever)."
                 )
 
     def look(self, target: int, most: int) -> bool:
@@ -84,7 +88,7 @@ class Room:
 
     def __init__(self, pressure: Backpressure, target: int, function: Any, end: float | None):
         self.pressure, self.target, self.end = pressure, target, end
-        self.text = function, pressure.agent.session.names[target]
+        self.text = f"room to send {describe((function, pressure.agent.session.names[target]))}"
         self.most = max(1, pressure.limit - pressure.limit // 4)
         self.targets = 1 << target
 

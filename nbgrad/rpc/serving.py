@@ -16,6 +16,7 @@ import traceback
 from collections import deque
 from typing import Any
 
+from nbgrad.logs import logger
 from nbgrad.rpc.future import is_late, time_out
 from nbgrad.shm import bell, words
 from nbgrad.shm.layout import BUSY, QUEUED
@@ -61,6 +62,12 @@ class Serving:
             self.n_threads += 1
             self.n_idle += 1
             self.last_start = time.monotonic() + delay_s
+            if self.n_threads > QUICK:
+                logger.info(
+                    "%d threads serve requests now, %d of them in nested calls",
+                    self.n_threads,
+                    self.n_waiting,
+                )
         thread = threading.Thread(
             target=self.loop, args=(delay_s,), daemon=True, name="nbgrad serving"
         )

@@ -10,6 +10,7 @@ import os
 
 import numpy as np
 
+from nbgrad.logs import logger
 from nbgrad.shm import arena, wire, words
 from nbgrad.shm.layout import (
     PAGE,
@@ -121,6 +122,12 @@ class Binding:
         block = arena.allocate(self.arena, n_bytes)
         while block <= 0:
             if block == 0 or not self.grow(-block):
+                if self.n_fallbacks == 0:
+                    logger.info(
+                        "no room for %d bytes in this worker's arena: such arrays are copied when sent; see "
+                        "nbgrad.memory_summary()",
+                        n_bytes,
+                    )
                 self.n_fallbacks += 1
                 self.fallback_bytes += n_bytes
                 return None
