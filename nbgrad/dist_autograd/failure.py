@@ -41,10 +41,10 @@ def raise_failure(records: list, context_id: int, names: list) -> NoReturn:
     cause = remote_error.unpack(first, place)
     if site:
         place += f" (recorded at {site})"
-    elif op is not None:
+    elif op not in (None, "send_rpc", "recv_rpc"):
         place += " (nb.autograd.set_detect_anomaly(True) tells where it was recorded)"
     error = BackwardError(
-        f"Error on Node {rank}: {type(cause).__name__}: {cause}\n"
+        f"Error on Node {rank}: {remote_error.headline(cause)}\n"
         f"The backward pass of context {context_id} failed on worker {worker!r} {place}. All "
         f"workers have dropped the pass, and no gradient of it is kept; the context and the group can be used again."
     )

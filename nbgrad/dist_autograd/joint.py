@@ -7,7 +7,7 @@ the sender records nothing.
 import warnings
 from typing import Any
 
-from nbgrad.autograd.anomaly import find_caller
+from nbgrad.autograd.anomaly import Trace, call_site, find_caller
 from nbgrad.autograd.grad_mode import is_grad_enabled, set_enabled
 from nbgrad.autograd.tensor import Tensor
 from nbgrad.dist_autograd.context import Contexts, thread
@@ -51,7 +51,12 @@ class Joint:
             return arrays, context.id, 0, 0
         self.n_messages += 1
         message_id = self.prefix | self.n_messages
-        context.sends[message_id] = SendRpcBackward(tuple(edges), message_id, target, what)
+        send = SendRpcBackward(tuple(edges), message_id, target, what)
+        if Trace.on and not hasattr(
+            what, "may_run_for"
+        ):  # (a result is sent by no line of the user's)
+            send.site = call_site()
+        context.sends[message_id] = send
         return arrays, context.id, message_id, mask
 
     def incoming(

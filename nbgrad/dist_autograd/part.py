@@ -35,8 +35,9 @@ from nbgrad.dist_autograd.send_recv import (
 )
 from nbgrad.dist_autograd.settle import on_letter, write_letters
 from nbgrad.dist_autograd.walk import walk
-from nbgrad.errors import ProtocolError
+from nbgrad.errors import GraphError, ProtocolError
 from nbgrad.rpc.message import ARRAYS, GRAD, H2, H3, H4, KIND, SOURCE
+from nbgrad.rpc.request import is_interrupt
 from nbgrad.shm.binding import block_of
 
 ndarray = np.ndarray
@@ -163,9 +164,7 @@ class Part:
                     write_letters(self, {})
         except BaseException as error:
             self.engine.failed(self, error)
-            if not isinstance(
-                error, Exception
-            ):  # raised when what is queued has given its units back
+            if is_interrupt(error):  # raised when what is queued has given its units back
                 self.interrupt = error
         finally:
             del message  # blocks of a dropped message go back before its unit
@@ -358,6 +357,12 @@ class Part:
     def post_gradient(self, node: RecvRpcBackward, g: Any, absent: bool) -> None:
         """A recv function has all of its gradients: they go to its send."""
         self.node = node
+        if node.message_id not in self.context.recvs:
+            raise GraphError(
+                f"a result in this graph came from worker {self.agent.session.names[node.source]!r} in another autograd "
+                f"context than {self.context.id}: call backward with the id of the context in which the call was made, "
+                f"before the end of its `with` block"
+            )
         if absent and not self.fast:
             self.post(node.source, GRAD, node.message_id, ABSENT, 0, ())
             return

@@ -33,7 +33,13 @@ def unpack(data: bytes, what: str) -> BaseException:
     cause = RemoteError(
         f"On WorkerInfo(id={rank}, name={worker}): {what} raised {name}: {message}\nRemote traceback:\n{text}"
     )
-    facts = {"remote_traceback": text, "type_name": name, "worker": worker, "rank": rank}
+    facts = {
+        "remote_traceback": text,
+        "type_name": name,
+        "message": message,
+        "worker": worker,
+        "rank": rank,
+    }
     vars(cause).update(facts)
     error = rebuild(module, name, message, state)
     if error is None:
@@ -41,6 +47,14 @@ def unpack(data: bytes, what: str) -> BaseException:
     error.__cause__ = cause
     error.remote_traceback = text
     return error
+
+
+def headline(error: BaseException) -> str:
+    """'Type: message' of the original, also where its type could not be rebuilt here."""
+    facts = vars(error)
+    if isinstance(error, RemoteError) and "type_name" in facts:
+        return f"{facts['type_name']}: {facts['message']}"
+    return f"{type(error).__name__}: {error}"
 
 
 def rebuild(module: str, name: str, message: str, state: bytes | None) -> Any:

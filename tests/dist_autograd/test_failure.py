@@ -1,10 +1,14 @@
 """A VJP that fails anywhere: what the caller gets, and that all can go on."""
 
+import threading
+
 import pytest
 
 import nbgrad as nb
 from nbgrad import dist_autograd, rpc
-from nbgrad.errors import BackwardError, RemoteError
+from nbgrad.autograd.anomaly import site_of
+from nbgrad.dist_autograd.context import thread
+from nbgrad.errors import BackwardError, GraphError, RemoteError
 
 
 class Boom(nb.autograd.Function):
@@ -66,3 +70,108 @@ def test_a_remote_vjp_that_raises(group2, note_sites):
     assert where == ("worker1", 1)
     assert after == {}  # nothing of the failed pass is kept
     assert gradient == [2, 2]  # the same context goes on
+
+
+# ---------------------------------------------------------------- errors that can't be rebuilt, and ends of programs
+
+
+class TwoParts(Exception):
+    def __init__(self, first, second):
+        super().__init__(f"{first} and {second}")
+
+
+class Unpicklable(Exception):
+    def __init__(self):
+        super().__init__("has a lock")
+        self.lock = threading.Lock()
+
+
+ERRORS = {
+    "TwoParts: 1 and 2": lambda: TwoParts(1, 2),
+    "Unpicklable: has a lock": Unpicklable,
+    "SystemExit: 3": lambda: SystemExit(3),
+    "ExceptionGroup: several (1 sub-exception)": lambda: ExceptionGroup("several", [ValueError()]),
+}
+
+
+class Raise(nb.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, text):
+        ctx.text = text
+        return x * 1
+
+    @staticmethod
+    def backward(ctx, grad):
+        raise ERRORS[ctx.text]()
+
+
+def raise_later(x, text):
+    return Raise.apply(x, text)
+
+
+def fail_with(text):
+    x = nb.ones(2, requires_grad=True)
+    with dist_autograd.context() as context_id:
+        y = rpc.rpc_sync("worker1", raise_later, args=(x, text))
+        try:
+            dist_autograd.backward(context_id, [y.sum()])
+        except BackwardError as error:
+            found = str(error), getattr(error.__cause__, "remote_traceback", "")
+        dist_autograd.backward(context_id, [rpc.rpc_sync("worker1", square, args=(x,)).sum()])
+        return *found, dist_autograd.get_gradients(context_id)[x].tolist()
+
+
+@pytest.mark.parametrize("text", ERRORS)
+def test_any_exception_is_named_and_ends_no_worker(group2, text):
+    told, traceback, gradient = group2.call(fail_with, text)
+    assert told.startswith(f"Error on Node 1: {text}\n")
+    assert "raise ERRORS[ctx.text]()" in traceback
+    assert gradient == [2, 2]
+
+
+# ---------------------------------------------------------------- the wrong context
+
+
+def backward_in_another_context(is_open):
+    x = nb.ones(2, requires_grad=True)
+    first = dist_autograd._new_context()
+    loss = rpc.rpc_sync("worker1", square, args=(x,)).sum()
+    if is_open:
+        thread.context = None  # as if another thread had opened the first
+    else:
+        dist_autograd._release_context(first.id)
+    try:
+        with dist_autograd.context() as context_id:
+            dist_autograd.backward(context_id, [loss])
+    except BackwardError as error:
+        return str(error), type(error.__cause__)
+    finally:
+        if is_open:
+            dist_autograd._release_context(first.id)
+    return None
+
+
+@pytest.mark.parametrize("is_open", [True, False])
+def test_a_graph_of_another_context_is_told(group2, is_open):
+    text, cause = group2.call(backward_in_another_context, is_open)
+    assert "came from worker 'worker1' in another autograd context" in text
+    assert cause is GraphError
+
+
+# ---------------------------------------------------------------- where calls were made
+
+
+def sites_of_sends():
+    x = nb.ones(2, requires_grad=True)
+    with nb.autograd.detect_anomaly(), dist_autograd.context():
+        y = rpc.rpc_sync("worker1", square, args=(x,))
+        rpc.rpc_sync("worker1", square, args=(y,))
+        return [
+            site_of(send) for send in dist_autograd._current_context()._send_functions().values()
+        ]
+
+
+def test_sends_note_the_line_of_the_call(group2):
+    first, second = group2.call(sites_of_sends)
+    assert first.rsplit(":", 1)[0] == second.rsplit(":", 1)[0] == __file__
+    assert int(first.rsplit(":", 1)[1]) + 1 == int(second.rsplit(":", 1)[1])

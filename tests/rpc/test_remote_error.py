@@ -21,7 +21,7 @@ class Unpicklable(Exception):
 def raised(error):
     try:
         raise error
-    except Exception as caught:
+    except BaseException as caught:
         return caught
 
 
@@ -51,3 +51,10 @@ def test_what_pickles_badly_is_still_told():
         came = around(error)
         assert str(error) in str(came)
         assert isinstance(came, (type(error), RemoteError))
+
+
+def test_the_headline_names_the_original():
+    assert remote_error.headline(around(KeyError("k"))) == "KeyError: 'k'"
+    assert remote_error.headline(around(TwoArguments(1, 2))) == "TwoArguments: 1 and 2"
+    assert remote_error.headline(around(SystemExit(3))) == "SystemExit: 3"
+    assert remote_error.headline(RemoteError("plain")) == "RemoteError: plain"
