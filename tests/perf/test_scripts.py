@@ -34,6 +34,7 @@ def run(script, *flags):
         ("payload.py", ["1 MiB", "64 MiB"]),
         ("fused.py", ["gelu", "layer norm", "bias and relu", "gelu, share of a copy's bandwidth"]),
         ("optimizers.py", ["Adam, step", "Adam, share of the triad"]),
+        ("models.py", ["MLP, batch 64, eager", "transformer, batch 16, eager"]),
         ("cold_start.py", ["import, CPU time", "first training step", "4 workers ready"]),
     ],
 )

@@ -1,0 +1,145 @@
+"""How long does a training step of a small model take: forward, loss, backward, and a step of SGD with momentum?
+
+    MLP          784-512-512-10, batches of 64 and 256
+    CNN          1-16-32 channels, 3x3, pooled by 2, on 28x28, batch 64
+    LSTM         128 units, 64 steps, batch 32
+    transformer  2 layers, d=128, 4 heads, 64 positions, batch 16
+
+Both sides start from the same parameters, made by NumPy, and take the same batches: the first loss must be the same number
+on both, and losses must fall.
+"""
+
+import math
+import time
+
+import common
+import numpy as np
+
+LR, MOMENTUM = 0.01, 0.9
+
+
+def mlp(lib):
+    nn = lib.nn
+    return nn.Sequential(
+        nn.Linear(784, 512), nn.ReLU(), nn.Linear(512, 512), nn.ReLU(), nn.Linear(512, 10)
+    )
+
+
+def cnn(lib):
+    nn = lib.nn
+    return nn.Sequential(
+        nn.Conv2d(1, 16, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(16, 32, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(32 * 7 * 7, 10),
+    )
+
+
+def lstm(lib):
+    nn = lib.nn
+
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.lstm = nn.LSTM(128, 128, batch_first=True)
+            self.head = nn.Linear(128, 10)
+
+        def forward(self, x):
+            return self.head(self.lstm(x)[0][:, -1])
+
+    return Model()
+
+
+def transformer(lib):
+    nn = lib.nn
+
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            layer = nn.TransformerEncoderLayer(128, 4, 256, 0.0, batch_first=True)
+            self.encoder = nn.TransformerEncoder(layer, 2)
+            self.head = nn.Linear(128, 10)
+
+        def forward(self, x):
+            return self.head(self.encoder(x).mean(1))
+
+    return Model()
+
+
+MODELS = {  # name: (model, shape of a batch)
+    "MLP, batch 64": (mlp, (64, 784)),
+    "MLP, batch 256": (mlp, (256, 784)),
+    "CNN, batch 64": (cnn, (64, 1, 28, 28)),
+    "LSTM, batch 32": (lstm, (32, 64, 128)),
+    "transformer, batch 16": (transformer, (16, 64, 128)),
+}
+
+
+def same_start(lib, model):
+    """Parameters that do not depend on the framework: uniform, scaled by the length of rows."""
+    rng = np.random.default_rng(0)
+    state = {}
+    for name, p in sorted(model.state_dict().items()):
+        shape = tuple(p.shape)
+        if "norm" in name:
+            values = np.full(shape, 1.0 if name.endswith("weight") else 0.0)
+        else:
+            values = rng.uniform(-1, 1, shape) / math.sqrt(math.prod(shape[1:]) or 1)
+        state[name] = lib.tensor(values.astype(np.float32))
+    model.load_state_dict(state)
+
+
+def steps(name):
+    """Setup of a figure: training steps of one model."""
+    make, shape = MODELS[name]
+
+    def setup(lib):
+        model = make(lib)
+        same_start(lib, model)
+        rng = np.random.default_rng(1)
+        batches = [lib.tensor(rng.standard_normal(shape).astype(np.float32)) for _ in range(4)]
+        labels = [lib.tensor(rng.integers(0, 10, shape[0])) for _ in range(4)]
+        optimizer = lib.optim.SGD(model.parameters(), lr=LR, momentum=MOMENTUM)
+        loss_of = lib.functional.cross_entropy
+        losses = []
+
+        def step():
+            k = len(losses) % 4
+            begin = time.perf_counter_ns()
+            optimizer.zero_grad()
+            loss = loss_of(model(batches[k]), labels[k])
+            loss.backward()
+            optimizer.step()
+            took = time.perf_counter_ns() - begin
+            losses.append(loss.item())
+            return took
+
+        for _ in range(8):  # of the same four batches, so the second losses are lower
+            step()
+        if not sum(losses[4:8]) < sum(losses[:4]):
+            raise AssertionError(f"{name}: losses do not fall: {losses}")
+        if abs(losses[0] - FIRST_LOSSES[name]) > 1e-3:
+            raise AssertionError(f"{name}: first loss {losses[0]}, expected {FIRST_LOSSES[name]}")
+
+        def block(count):
+            return [step() for _ in range(count)]
+
+        return block
+
+    return setup
+
+
+# What both frameworks give for the parameters and the batch of seed 0 and 1.
+FIRST_LOSSES = dict(zip(MODELS, (2.60608, 2.54010, 2.73179, 2.52665, 2.54538), strict=True))
+
+FIGURES = [
+    common.Figure(f"{name}, eager", steps(name), unit="ms", count=2, rounds=40, quick=4, warm=1)
+    for name in MODELS
+]
+
+if __name__ == "__main__":
+    common.main(__file__, __doc__, FIGURES, common.simple_side(FIGURES))
