@@ -111,14 +111,16 @@ def test_a_supervisor_that_can_not_start_is_an_error(nothing_left, monkeypatch, 
         spawn(wait_for_ever)
 
 
+# (signal.pause() would sleep for ever where the signal comes just before it.)
 LAUNCHER = """
-import os, signal, sys
+import os, sys, time
 import nbgrad.multiprocessing as mp
 
 def work(index, pipe):
     try:
         pipe.send(os.getpid())
-        signal.pause()
+        while True:
+            time.sleep(0.01)
     except KeyboardInterrupt:
         pipe.send("interrupted")
         raise
