@@ -36,6 +36,7 @@ class Running:
     def __init__(self, row: int, context_row: int, deadline: float):
         self.row, self.context_row, self.deadline = row, context_row, deadline
         self.failures: list = []
+        self.originals: dict = {}  # record of a failure of this worker -> the exception
         self.reports: list = []
         self.text = "a distributed backward pass"
 
@@ -145,7 +146,7 @@ class Engine:
         if ledger.status(running.row) == ledger.DONE:
             return
         if running.failures:
-            raise_failure(running.failures, part.context.id, self.agent.session.names)
+            raise_failure(running.failures, running.originals, part.context.id)
         if running.reports:
             listed = "\n  ".join(sorted(running.reports))
             raise FastModeError(
@@ -254,6 +255,9 @@ class Engine:
     def failed(self, part: Part, error: BaseException) -> None:
         """A node of this worker raised: the record goes to the caller first, then the pass fails."""
         record = pack_failure(error, part.node, part.in_hook, self.agent)
+        running = self.running.get(part.id)
+        if running is not None and isinstance(error, Exception):
+            running.originals[record] = error
         with contextlib.suppress(NbgradError):
             self.agent.post(
                 part.id >> 48, 0, FAILURE, part.id, part.context.id, 0, 0, 0, 0, (), record

@@ -35,10 +35,13 @@ def place_of(node: Any, in_hook: bool) -> str:
     return f"in {'a hook' if in_hook else 'the VJP'} of op {node.name!r}"
 
 
-def raise_failure(records: list, context_id: int, names: list) -> NoReturn:
-    """Raise the first failure as a BackwardError, chained from the original; the others are notes."""
+def raise_failure(records: list, originals: dict, context_id: int) -> NoReturn:
+    """Raise the first failure as a BackwardError, chained from the original; the others are notes.
+
+    `originals` are the exceptions themselves, by record, of this worker: a debugger finds the frames that they passed.
+    """
     (first, worker, rank, op, site, place), *others = [pickle.loads(record) for record in records]
-    cause = remote_error.unpack(first, place)
+    cause = originals.get(records[0]) or remote_error.unpack(first, place)
     if site:
         place += f" (recorded at {site})"
     elif op not in (None, "send_rpc", "recv_rpc"):

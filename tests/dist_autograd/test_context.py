@@ -87,6 +87,26 @@ def test_a_peer_may_release(group2):
     assert "doesn't have a valid autograd context" in no_current[1]
 
 
+def body_and_release_fail():
+    """A peer has released the context, and the block raises: the block's own error is what comes out."""
+    x = nb.ones(2, requires_grad=True)
+    try:
+        with dist_autograd.context() as context_id:
+            rpc.rpc_sync(1, mul, (x, x))
+            rpc.rpc_sync(1, dist_autograd._release_context, (context_id,))
+            gone = eventually(lambda: raised(dist_autograd._is_valid_context, context_id))
+            raise KeyError("body")
+    except KeyError as error:
+        return gone, error.args, raised(dist_autograd._current_context)
+
+
+def test_the_error_of_the_block_is_not_hidden_by_that_of_its_end(group2):
+    gone, arguments, no_current = group2.call(body_and_release_fail)
+    assert gone
+    assert arguments == ("body",)
+    assert "doesn't have a valid autograd context" in no_current[1]
+
+
 def release_by_both(n):
     """Both release at once, again and again: rows are not given twice."""
     for k in range(n):

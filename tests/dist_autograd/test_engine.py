@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 import time
+import traceback
 
 import numpy as np
 import pytest
@@ -282,7 +283,7 @@ def backward_fails(path):
             passes = on_all(n_passes)
             dist_autograd.backward(context_id, [fine])
             right = dist_autograd.get_gradients(context_id)[x].data.tolist()
-            trace = getattr(cause, "remote_traceback", "")
+            trace = "".join(traceback.format_exception(error))
             return (
                 type(cause),
                 str(error),

@@ -1,6 +1,7 @@
 """A VJP that fails anywhere: what the caller gets, and that all can go on."""
 
 import threading
+import traceback
 
 import pytest
 
@@ -127,6 +128,27 @@ def test_any_exception_is_named_and_ends_no_worker(group2, text):
     assert told.startswith(f"Error on Node 1: {text}\n")
     assert "raise ERRORS[ctx.text]()" in traceback
     assert gradient == [2, 2]
+
+
+def fail_here():
+    x, raised = nb.ones(2, requires_grad=True), KeyError("here")
+
+    def hook(g):
+        raise raised
+
+    x.register_hook(hook)
+    with dist_autograd.context() as context_id:
+        loss = rpc.rpc_sync("worker1", square, args=(x,)).sum()
+        try:
+            dist_autograd.backward(context_id, [loss])
+        except BackwardError as error:
+            frames = traceback.extract_tb(error.__cause__.__traceback__)
+            return error.__cause__ is raised, frames[-1].name
+    return None
+
+
+def test_a_failure_of_the_caller_is_the_exception_itself_with_its_frames(group2):
+    assert group2.call(fail_here) == (True, "hook")
 
 
 # ---------------------------------------------------------------- the wrong context

@@ -100,7 +100,7 @@ class Planted(Exception):
     """What a node raises on purpose."""
 
 
-def raise_failure(records, context_id, names):
+def raise_failure(records, originals, context_id):
     raise BackwardError(f"{len(records)} failed")
 
 
