@@ -63,6 +63,8 @@ class Figure:
         lies] in sides.py.
     note : str
         A line above the row, or nothing.
+    size_bytes : int
+        Payload of an item, for GB/s; 0: it has none.
     """
 
     name: str
@@ -74,6 +76,7 @@ class Figure:
     warm: int = 1
     renew: int = 0
     note: str = ""
+    size_bytes: int = 0
 
 
 def flags(description, against="torch"):
@@ -129,6 +132,7 @@ class Table:
         self.versions["cores"] = len(os.sched_getaffinity(0))
         self.rev = git("describe", "--always", "--dirty", "--abbrev=10") or "none"
         self.unit = None
+        self.speeds = ""  # titles of the columns of GB/s
         self.has_head = False
 
     def head(self):
@@ -154,7 +158,7 @@ class Table:
             other = self.against[:10]
             row += "".join(f"{what:>15s}" for what in (f"{other} {unit}", f"{other} p99"))
             row += f"{'ratio':>9s}{'95 % interval':>19s}"
-        print(row + f"{'A/A':>8s}")
+        print(row + f"{'A/A':>8s}" + self.speeds)
         self.unit = unit
 
     def note(self, text):
@@ -162,10 +166,13 @@ class Table:
             self.head()
         print(f"# {text}")
 
-    def row(self, name, unit, ours, other, against_it, again):
+    def row(self, name, unit, ours, other, against_it, again, size_bytes=0):
         """Print one figure, and write its JSON line.  `ours`, `other`: Summary in ns; `against_it`: Comparison."""
         if not self.has_head:
             self.head()
+        if size_bytes and not self.speeds:
+            self.speeds = f"{'GB/s':>10s}" + (f"{'its GB/s':>10s}" if self.against else "")
+            self.unit = None
         if unit != self.unit:
             self.columns(unit)
         scale = UNITS[unit]
@@ -189,7 +196,12 @@ class Table:
             record |= {"ratio": against_it.ratio, "interval": [against_it.low, against_it.high]}
         elif self.against:
             line += f"{'-':>15s}{'-':>15s}{'-':>9s}{'-':>19s}"
-        print(line + f"{again:8.3f}", flush=True)
+        line += f"{again:8.3f}"
+        if size_bytes:
+            speeds = [size_bytes / side.median for side in (ours, other) if side is not None]
+            line += "".join(f"{speed:10.3g}" for speed in speeds)
+            record |= dict(zip(("gb_per_s", "other_gb_per_s"), speeds))
+        print(line, flush=True)
         self.write(record)
 
     def write(self, record):
@@ -246,11 +258,10 @@ def measure(table, figures, ours, other, quick):
             mine = summary(samples[measure][0] + samples[measure][1])
             if len(here) == 3:
                 its, against_it = summary(samples[measure][2]), compare(v[:, 0], v[:, 2], v[:, 1])
-                table.row(name, figure.unit, mine, its, against_it, against_it.again)
             else:
-                table.row(
-                    name, figure.unit, mine, None, None, compare(v[:, 0], v[:, 0], v[:, 1]).again
-                )
+                its, against_it = None, None
+            again = compare(v[:, 0], v[:, 0], v[:, 1]).again
+            table.row(name, figure.unit, mine, its, against_it, again, figure.size_bytes)
 
 
 def started(stack, places, script, folder, is_group=False, arguments=()):

@@ -63,3 +63,30 @@ def summary(samples):
         max=float(samples.max()),
         n=samples.size,
     )
+
+
+@dataclass(frozen=True)
+class Slope:
+    """Mean change from one value of a series to the next, with its 95 % interval."""
+
+    mean: float
+    low: float
+    high: float
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether the series may just as well not change at all."""
+        return self.low <= 0.0 <= self.high
+
+
+def slope(values, level=0.95, seed=0):
+    """Slope of a series, shape (n,), by bootstrap over its changes.
+
+    A least-squares line would call a series that takes one step of a page and then stays "rising"; here a change counts
+    by how many of the others are like it.
+    """
+    changes = np.diff(np.asarray(values, float))
+    draws = np.random.default_rng(seed).integers(0, changes.size, (DRAWS, changes.size))
+    tails = [50 * (1 - level), 50 * (1 + level)]
+    low, high = np.percentile(changes[draws].mean(axis=1), tails)
+    return Slope(float(changes.mean()), float(low), float(high))

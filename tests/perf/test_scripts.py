@@ -35,6 +35,9 @@ def run(script, *flags):
         ("fused.py", ["gelu", "layer norm", "bias and relu", "gelu, share of a copy's bandwidth"]),
         ("optimizers.py", ["Adam, step", "Adam, share of the triad"]),
         ("models.py", ["MLP, batch 64, eager", "transformer, batch 16, eager"]),
+        ("rpc_payload.py", ["1 KiB, tensor, argument", "64 MiB, ndarray, result"]),
+        ("idle.py", ["4 idle workers, CPU per second", "rpc_sync after 1 s"]),
+        ("busy.py", ["waiting worker, CPU per second", "call to idle neighbor"]),
         ("cold_start.py", ["import, CPU time", "first training step", "4 workers ready"]),
     ],
 )
@@ -48,11 +51,30 @@ def test_script(script, names, tmp_path):
         assert set(record) >= KEYS
         assert 0 < record["median"] <= record["p99"]
         assert record["aa"] > 0
-        assert record["ratio"] is None  # nobody to compare with
+        assert (record["ratio"] is None) == (record["against"] is None)
         assert record["versions"]["nbgrad"]
     head = done.stdout.splitlines()[0]
     assert head.startswith(f"# perf/{script}  rev ")
     assert all(f"  {word} " in head for word in ("load", "python", "numpy", "nbgrad"))
+
+
+def test_soak(tmp_path):
+    lines = tmp_path / "lines"
+    done = run("soak.py", "--quick", "--calls", "6000", "--json", lines)
+    assert done.returncode == 0, done.stderr + done.stdout
+    assert "NOT FLAT" not in done.stdout
+    records = {record["name"]: record for record in map(json.loads, lines.read_text().splitlines())}
+    assert records["rpc_sync"]["ratio"] > 0
+    assert records["p99"]["is_flat"]
+    assert records["worker1 memory"]["growth"] < 1 << 20
+
+
+def test_soak_names_a_leak():
+    done = run("soak.py", "--quick", "--calls", "4000", "--plant", "leak")
+    assert done.returncode == 1, done.stderr + done.stdout
+    assert [line.split()[:2] for line in done.stdout.splitlines() if line.endswith("NOT FLAT")] == [
+        ["worker1", "memory"]
+    ]
 
 
 def test_regress_on_one_kernel_and_the_encode_path(tmp_path):

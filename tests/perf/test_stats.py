@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from stats import compare, interval, summary
+from stats import compare, interval, slope, summary
 
 
 def machine(rng, rounds):
@@ -45,3 +45,20 @@ def test_interval_of_one_round_is_that_round():
 def test_summary():
     found = summary(range(1, 102))
     assert (found.median, found.p99, found.max, found.n) == (51, 100, 101, 101)
+
+
+def test_the_slope_of_what_stays():
+    rng = np.random.default_rng(0)
+    assert slope(np.full(90, 7.0)).is_flat
+    one_step = np.r_[np.zeros(50), np.ones(40)]
+    assert slope(one_step).is_flat
+    assert slope(one_step).mean == pytest.approx(1 / 89)
+    assert slope(rng.normal(0, 5, 90)).is_flat
+
+
+def test_the_slope_of_what_grows():
+    rng = np.random.default_rng(0)
+    growing = slope(np.cumsum(rng.poisson(1.0, 400)))
+    assert not growing.is_flat
+    assert 0.8 < growing.low < growing.mean < growing.high < 1.2
+    assert not slope(-np.arange(90)).is_flat
