@@ -11,7 +11,8 @@ W1 (all handled)  leaving the role puts taken bits back and bumps the epoch; lea
                   if bits are set; a sender that finds the front busy or empty wakes the standby itself.  One serving thread
                   is always idle or being started (serving.py).
 W2 (not lost)     the epoch is read before the checks, and changed after whatever they look at.
-W3 (noticed)      each slice ends with a look at poison words, deadlines and signals; slices are 5 ms, 200 ms when idle.
+W3 (noticed)      each slice ends with a look at poison words, deadlines and signals; slices are 5 ms at
+                  first, longer the longer nothing has come, 200 ms at most.
 """
 
 import ctypes
@@ -252,11 +253,11 @@ class Agent:
 
     def pop_until(self, future: Any) -> Any:
         """Pop and handle messages until the future is finished or there is work; the caller holds the role."""
-        mask, handled = 0, False
+        mask, handled, is_first = 0, False, True
         while not future.finished:
             message = self.next_message(mask)
             if message is not None:
-                mask, handled = 0, True
+                mask, handled, is_first = 0, True, True
                 work = self.handle(message)
                 if work is not None:
                     return work
@@ -267,12 +268,12 @@ class Agent:
                 future.finished
             ):  # the bit that `take` has just cleared may have meant that, and no message
                 return None
-            elif self.wait_bell(self.serving.slice()):
-                mask = 0
+            elif self.wait_bell(self.serving.slice(is_first)):
+                mask, is_first = 0, True
                 self.last_message = time.monotonic()
             else:
                 self.look(future)
-                mask = self.everybody  # the doorbell is a hint
+                mask, is_first = self.everybody, False  # the doorbell is a hint
         return None
 
     def run(self, work: Any, serving: bool, waited: Any) -> None:

@@ -22,7 +22,8 @@ from nbgrad.shm import bell, words
 from nbgrad.shm.layout import BUSY, QUEUED
 
 QUICK, DELAY_S, MOST = 4, 0.1, 1000
-SLICE_NS, IDLE_SLICE_NS, IDLE_AFTER_S = 5_000_000, 200_000_000, 1.0
+FIRST_SLICE_NS, SLICE_NS, IDLE_SLICE_NS = 5_000_000, 8_000_000, 200_000_000
+SHARE_NS = 250_000_000  # a slice is a quarter of the time since something came
 
 
 class UserCode:
@@ -124,6 +125,7 @@ class Serving:
                     self.take_from_queue()
                 elif wait_standby(self.slice()):
                     self.stand_in()
+                    self.tidy()  # under steady traffic no slice ends by time
                 else:
                     self.look()
             except (
@@ -187,10 +189,17 @@ class Serving:
 
     # ------------------------------------------------------------ time
 
-    def slice(self) -> int:
-        """How long to sleep at most, in ns: short when there is traffic, up to the next deadline."""
+    def slice(self, is_first: bool = False) -> int:
+        """How long to sleep at most, in ns: short when there is traffic, up to the next deadline.
+
+        The first slice of a wait is short enough to begin with a spin (waiting.py).
+        """
         now = time.monotonic()
-        most = IDLE_SLICE_NS if now - self.agent.last_message > IDLE_AFTER_S else SLICE_NS
+        if is_first:
+            most = FIRST_SLICE_NS
+        else:
+            quiet_ns = int((now - self.agent.last_message) * SHARE_NS)
+            most = min(max(quiet_ns, SLICE_NS), IDLE_SLICE_NS)
         if self.next_deadline < now + 0.2:
             return max(100_000, min(most, int((self.next_deadline - now) * 1e9)))
         return most
@@ -205,11 +214,15 @@ class Serving:
                 agent.fail_departed()
             except Exception as error:
                 agent.fail_all(error)
-        if not agent.closing:
-            for task in self.at_slice_end:
-                task()
+        self.tidy()
         if agent.backlog and not self.queue:
             self.stand_in()
+
+    def tidy(self) -> None:
+        """What is to be done now and then."""
+        if not self.agent.closing:
+            for task in self.at_slice_end:
+                task()
 
     def note_deadline(self, deadline: float) -> None:
         """Slices end in time for it."""

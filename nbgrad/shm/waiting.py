@@ -1,5 +1,7 @@
 """Waiting: a short spin, then yields, then a futex slice; three places to sleep.  All are built by `@fastcall`.
 
+A long slice begins without a spin: it follows others in which nothing came, and workers that compute need the core.
+
 Each call is one slice at most and says what it saw: 1 something came, 0 the slice is over (or a signal, or a wake-up
 without reason).  The caller looks at poison words and signals between slices; nothing waits without bound.
 """
@@ -14,6 +16,7 @@ from nbgrad.shm.layout import BELL, BUSY, EPOCH, FRONT, QUEUED, SENDERS, STANDBY
 
 # Waking a sleeper costs 60-95 us; a message that comes during the pauses is seen after 0.1 us (two cores), one during
 # the yields after 12 us (one core for both).
+SPIN_NS = 5_000_000  # slices up to this begin with a spin; a longer one follows others in which nothing came
 PAUSES, YIELDS = 100, 200
 sched_yield = external("sched_yield", 0)
 
@@ -26,13 +29,14 @@ def wait_bell(block, args, n_args):
     """
     own = peek(block)
     timeout = from_int(peek(args))
-    for _ in range(PAUSES):
+    spins = timeout <= SPIN_NS
+    for _ in range(PAUSES if spins else 1):
         if load32(own + BELL) & SENDERS != 0:
             return to_int(1)
         pause()
     thread = save_thread()
     came = 0
-    for _ in range(YIELDS):
+    for _ in range(YIELDS if spins else 0):
         sched_yield()
         if load32(own + BELL) & SENDERS != 0:
             came = 1

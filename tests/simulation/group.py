@@ -84,7 +84,7 @@ class Serving:
     def __init__(self, agent):
         pass
 
-    def slice(self):
+    def slice(self, is_first=False):
         return 5_000_000
 
     def entered_wait(self):
