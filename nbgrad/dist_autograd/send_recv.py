@@ -56,9 +56,8 @@ def run_recv(residuals: Any, g: Any) -> tuple:
 
 def run_send_hooks(send: SendRpcBackward, arrays: tuple, mask: int) -> tuple[tuple, int]:
     """(arrays, mask) of a gradient message after the hooks of its send function."""
-    given: list = []
-    for slot in range(send.n_outputs):
-        given.append(arrays[len(given) - given.count(None)] if mask >> slot & 1 else None)
+    left = iter(arrays)
+    given: list = [next(left) if mask >> slot & 1 else None for slot in range(send.n_outputs)]
     g = run_pre(send, given if send.n_outputs != 1 else given[0])
     given = run_post(send, g if type(g) is list else [g], g)
     mask = sum(1 << slot for slot, part in enumerate(given) if part is not None)

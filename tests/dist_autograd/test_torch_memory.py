@@ -54,6 +54,23 @@ def hooks_on_the_callee():
         assert dist_autograd.get_gradients(context_id)[x].tolist() == [6.0]
 
 
+def hooks_on_send_and_recv():
+    """Send and recv functions are nodes and take hooks."""
+    x, y = nb.ones(2, requires_grad=True), nb.ones(2, requires_grad=True)
+    with dist_autograd.context() as context_id:
+        result = rpc.rpc_sync(1, nb.mul, args=(x, y))
+        (send,) = dist_autograd._current_context()._send_functions().values()
+        seen = []
+        result.grad_fn.register_prehook(lambda grads: seen.append(("recv", len(grads))))
+        send.register_prehook(lambda grads: seen.append(("send", len(grads))))
+        send.register_hook(lambda grads, given: (grads[0] * 10, grads[1]))
+        dist_autograd.backward(context_id, [result.sum()])
+        assert seen == [("recv", 1), ("send", 2)]
+        found = dist_autograd.get_gradients(context_id)
+        assert found[x].tolist() == [10.0, 10.0]
+        assert found[y].tolist() == [1.0, 1.0]
+
+
 def hooks_may_be_removed():
     x, seen = nb.ones(2, requires_grad=True), []
     handle = x.register_hook(seen.append)
@@ -152,6 +169,7 @@ def embedding_bag_with_tensors_that_need_no_grad():
 
 PROGRAMS = (
     hooks_on_the_callee,
+    hooks_on_send_and_recv,
     hooks_may_be_removed,
     memory_of_gradients,
     not_contiguous,
