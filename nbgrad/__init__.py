@@ -2,6 +2,8 @@
 
 __version__ = "0.1.0"
 
+import sys as _sys
+
 # ---------------------------------------------------------------- the rooms
 from nbgrad import (
     autograd,
@@ -17,6 +19,7 @@ from nbgrad import (
     ops,
     optim,
     profile,
+    profiler,
     rpc,
     utils,
 )
@@ -224,3 +227,7 @@ from nbgrad.ops import (
     zeros_like,
 )
 from nbgrad.shm.summary import memory_summary
+
+# `import nbgrad.autograd.profiler`: PyTorch's name for a room that stands above autograd
+autograd.profiler = profiler  # type: ignore[attr-defined]
+_sys.modules["nbgrad.autograd.profiler"] = profiler

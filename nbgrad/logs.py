@@ -53,11 +53,11 @@ def configure(worker: str) -> None:
         handler.setFormatter(logging.Formatter(text, "%H:%M:%S"))
 
 
-def tracer() -> Callable[[str, str, int], None] | None:
+def tracer() -> Callable[..., None] | None:
     """What logs each call and request, or None: nothing is to be done for that."""
     return trace if logger.isEnabledFor(logging.DEBUG) else None
 
 
-def trace(kind: str, name: str, start_ns: int) -> None:
-    """Something that began at `start_ns` has ended."""
+def trace(kind: str, name: str, start_ns: int, flow: str = "") -> None:
+    """Something that began at `start_ns` has ended; what has the same `flow` is the other end of the same message."""
     logger.debug("%s %s: %.1f us", kind, name, (time.perf_counter_ns() - start_ns) / 1e3)

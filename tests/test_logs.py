@@ -70,6 +70,6 @@ def test_debug_tells_calls_and_requests_of_all_workers(monkeypatch, capfd):
     assert re.search(
         r"INFO worker1 \(pid \d+\): rank 1 of the group \['worker0', 'worker1'\]", text
     )
-    assert re.search(r"DEBUG worker0 \(pid \d+\): call double: ", text)
-    assert re.search(r"DEBUG worker1 \(pid \d+\): request \S*double: ", text)
+    assert re.search(r"DEBUG worker0 \(pid \d+\): call double\(worker0 -> worker1\): ", text)
+    assert re.search(r"DEBUG worker1 \(pid \d+\): request \S*double\(worker0 -> worker1\): ", text)
     assert re.search(r"INFO worker0 \(pid \d+\): leaves the group\n", text)

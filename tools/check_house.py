@@ -17,6 +17,7 @@ NAMES = {
     "distributions",
     "futures",
     "multiprocessing",
+    "profiler",
     "utils",
 }  # re-exports only, no logic
 FLOORS = [  # lowest first: a part imports only parts from sets above it in this list

@@ -10,6 +10,7 @@ gradients that have gradients.  A distributed pass does not run here either: it 
 counts dependencies in a table of its own, see `nbgrad.dist_autograd`.
 """
 
+import time
 from operator import attrgetter
 from typing import Any
 
@@ -19,9 +20,10 @@ from nbgrad.autograd.buffers import is_sole
 from nbgrad.autograd.grad_buffer import accumulate, add_into, added
 from nbgrad.autograd.hooks import run_post, run_pre
 from nbgrad.autograd.leaf_hooks import run_leaf, run_leaf_post, run_stored
-from nbgrad.autograd.node import Node
+from nbgrad.autograd.node import Node, class_name
 from nbgrad.autograd.sparse import copied, densified
 from nbgrad.autograd.tensor import Tensor
+from nbgrad.autograd.watch import Watch
 
 by_seq = attrgetter("seq")
 ndarray = np.ndarray
@@ -66,6 +68,8 @@ def run(roots: list[Tensor], seeds: list[np.ndarray], retain_graph: bool) -> Non
     g: Any
     cotangent: Any
     cotangents: Any
+    record, start_ns = Watch.record, 0
+    begin_ns = time.perf_counter_ns() if record is not None else 0
     order = reach(roots, sums)
     for root, g in zip(roots, seeds):
         add(sums, owned, root.node or root, root.idx, g)
@@ -76,6 +80,8 @@ def run(roots: list[Tensor], seeds: list[np.ndarray], retain_graph: bool) -> Non
             continue  # reached, but every path to it ended in None
         if node.hooks is not None:
             g = run_pre(node, g)
+        if record is not None:
+            start_ns = time.perf_counter_ns()
         try:
             cotangents = node.vjp(node.residuals, g)
         except Exception as error:
@@ -84,6 +90,8 @@ def run(roots: list[Tensor], seeds: list[np.ndarray], retain_graph: bool) -> Non
                 error.add_note(f"(in the VJP of op {node.name!r}, during a backward pass)")
                 raise
             cotangents = node.vjp(node.residuals, g)  # it does not take sparse ones
+        if record is not None:
+            record("backward", class_name(node.name), start_ns)
         if node.hooks is not None:
             cotangents = run_post(node, cotangents, g)
         if not retain_graph and node.residuals is not None:
@@ -114,6 +122,8 @@ def run(roots: list[Tensor], seeds: list[np.ndarray], retain_graph: bool) -> Non
             run_stored(leaf)
         else:
             store(leaf, g if leaf in owned or is_sole(g, 1) else copied(g))
+    if record is not None:
+        record("pass", "backward", begin_ns)
 
 
 def add(sums: dict, owned: set, target: Any, idx: int, cotangent: np.ndarray) -> None:

@@ -3,6 +3,7 @@
 `@op` is the faster way, written over arrays; this one ports.
 """
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,7 @@ from nbgrad.autograd.double import once
 from nbgrad.autograd.grad_mode import is_grad_enabled, set_enabled
 from nbgrad.autograd.node import Node
 from nbgrad.autograd.tensor import Tensor
+from nbgrad.autograd.watch import Watch
 from nbgrad.errors import DtypeError, GraphError, ShapeError
 
 
@@ -123,11 +125,15 @@ class Function:
         needs = tuple([is_in and arg.requires_grad for is_in, arg in zip(is_input, args)])
         recording = True in needs and is_grad_enabled()
         ctx = Context(needs)
+        record = Watch.record
+        start_ns = time.perf_counter_ns() if record is not None else 0
         previous = set_enabled(False)
         try:
             results = cls.forward(ctx, *args, **kwargs)
         finally:
             set_enabled(previous)
+        if record is not None:
+            record("forward", cls.__name__, start_ns)
         one = not isinstance(results, tuple | list)
         parts = [results] if one else list(results)
         for part in parts:

@@ -102,7 +102,7 @@ class Node:
 
 def class_name(op: str) -> str:
     """'log_softmax' -> 'LogSoftmaxBackward0', the name that PyTorch users know."""
-    return "".join(part.capitalize() for part in op.split("_")) + "Backward0"
+    return "".join(part[:1].upper() + part[1:] for part in op.split("_")) + "Backward0"
 
 
 def vjp_of_released(residuals: Any, g: Any) -> tuple:

@@ -9,6 +9,7 @@ the second form of its VJP (`nbgrad.autograd.double`) with recording on.
 """
 
 import operator
+import time
 from typing import Any
 
 from nbgrad.autograd.double import pull_arrays, pull_tensors
@@ -17,8 +18,9 @@ from nbgrad.autograd.grad_buffer import added
 from nbgrad.autograd.grad_mode import set_enabled
 from nbgrad.autograd.hooks import post_tensors, pre_tensors, run_post, run_pre
 from nbgrad.autograd.leaf_hooks import leaf_tensor, run_leaf
-from nbgrad.autograd.node import Node
+from nbgrad.autograd.node import Node, class_name
 from nbgrad.autograd.tensor import Tensor
+from nbgrad.autograd.watch import Watch
 
 Key = tuple[Any, int]  # (node, number of the result), or (leaf, 0)
 
@@ -88,16 +90,21 @@ def sweep(
     dict
         The sums that arrived, by `key_of` the tensor; a wanted tensor that nothing reached is missing.
     """
-    before = set_enabled(create_graph)
+    before, record = set_enabled(create_graph), Watch.record
+    start_ns = time.perf_counter_ns() if record is not None else 0
     try:
-        return run(roots, seeds, retain_graph, Tensors if create_graph else Arrays, inputs)
+        found = run(roots, seeds, retain_graph, Tensors if create_graph else Arrays, inputs)
     finally:
         set_enabled(before)
+    if record is not None:
+        record("pass", "backward", start_ns)
+    return found
 
 
 def run(roots: Any, seeds: Any, retain_graph: bool, kind: Any, inputs: Any) -> dict[Key, Any]:
     order = reach(roots, {})
     wanted = None if inputs is None else {key_of(tensor) for tensor in inputs}
+    record, start_ns = Watch.record, 0
     to_run = set(order) if wanted is None else above(order, wanted)
     sums: dict[Key, Any] = {}
     found: dict[Key, Any] = {}
@@ -122,7 +129,11 @@ def run(roots: Any, seeds: Any, retain_graph: bool, kind: Any, inputs: Any) -> d
                     found[key] = part
         if node not in to_run:
             continue
+        if record is not None:
+            start_ns = time.perf_counter_ns()
         cotangents = kind.pull(node, g)
+        if record is not None:
+            record("backward", class_name(node.name), start_ns)
         if node.hooks is not None:
             cotangents = kind.post(node, cotangents, g)
         if not retain_graph and node.residuals is not None:

@@ -1,5 +1,6 @@
 """The interface of `torch.distributed.autograd`, with its names, order of arguments and messages."""
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -180,7 +181,11 @@ def backward(
     agent.session.check_process()
     found = agent.contexts.find(context_id)
     check_roots(list(roots))
+    start_ns = time.perf_counter_ns() if agent.trace else 0
     agent.engine.backward(found, list(roots), bool(retain_graph), int(mode == "fast"), timeout)
+    trace = agent.trace
+    if trace and start_ns:
+        trace("pass", "dist_autograd.backward", start_ns)
 
 
 def check_roots(roots: list) -> None:

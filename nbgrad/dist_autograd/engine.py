@@ -128,6 +128,7 @@ class Engine:
         """The caller's own message, and what came meanwhile."""
         before = thread.context, set_enabled(False)
         thread.context = None
+        start_ns = time.perf_counter_ns()
         try:
             if ledger.status(part.row) == ledger.RUNNING:
                 part.start(roots)
@@ -136,6 +137,8 @@ class Engine:
             if not isinstance(error, Exception):
                 raise
         finally:
+            part.ended_ns = time.perf_counter_ns()
+            part.computing_ns += part.ended_ns - start_ns
             thread.context = before[0]
             set_enabled(before[1])
             self.give_back(part.row, part.id, part.context.id)

@@ -22,12 +22,14 @@ from nbgrad.autograd.grad_buffer import add_into, added, one_like
 from nbgrad.autograd.grad_mode import set_enabled
 from nbgrad.autograd.hooks import run_post, run_pre
 from nbgrad.autograd.leaf_hooks import run_leaf, run_leaf_post
+from nbgrad.autograd.node import class_name
 from nbgrad.autograd.sparse import densified
 from nbgrad.autograd.tensor import Tensor
 from nbgrad.dist_autograd import ledger
 from nbgrad.dist_autograd.context import thread
 from nbgrad.dist_autograd.send_recv import (
     RecvRpcBackward,
+    note_gradient,
     pack_gradient,
     pack_mask,
     run_send_hooks,
@@ -36,7 +38,7 @@ from nbgrad.dist_autograd.send_recv import (
 from nbgrad.dist_autograd.settle import on_letter, write_letters
 from nbgrad.dist_autograd.walk import walk
 from nbgrad.errors import GraphError, ProtocolError
-from nbgrad.rpc.message import ARRAYS, GRAD, H2, H3, H4, KIND, SOURCE
+from nbgrad.rpc.message import ARRAYS, GRAD, H2, H3, H4, KIND
 from nbgrad.rpc.request import is_interrupt
 from nbgrad.shm.binding import block_of
 
@@ -215,7 +217,7 @@ class Part:
         self.note_served(message_id)
         trace = self.agent.trace
         if trace:
-            trace("recv", f"gradient from rank {message[SOURCE]}", time.perf_counter_ns())
+            note_gradient(trace, send, self.agent, self.id, time.perf_counter_ns())
         if flags & ABSENT:
             self.absent.add(message_id)
         else:  # (ABSENT may come from a worker that was never told)
@@ -332,7 +334,7 @@ class Part:
                     raise
                 cotangents = node.vjp(node.residuals, g)  # it does not take sparse ones
             if start_ns:
-                trace("backward", node.name, start_ns)
+                trace("backward", class_name(node.name), start_ns)
             if node.hooks is not None:
                 self.in_hook = True
                 cotangents = run_post(node, cotangents, g)
@@ -383,7 +385,7 @@ class Part:
         sent, mask = pack_mask(tuple(arrays), mask)
         self.post(node.source, GRAD, node.message_id, RETAIN if self.retain else 0, mask, sent)
         if trace:
-            trace("send", f"gradient to rank {node.source}", start_ns)
+            note_gradient(trace, node, self.agent, self.id, start_ns)
         if hooks is not None:
             self.in_hook = True
             run_post(node, (), g)

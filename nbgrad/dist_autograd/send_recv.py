@@ -64,6 +64,17 @@ def run_send_hooks(send: SendRpcBackward, arrays: tuple, mask: int) -> tuple[tup
     return tuple([part for part in given if part is not None]), mask
 
 
+def note_gradient(trace: Any, node: Node, agent: Any, pass_id: int, start_ns: int) -> None:
+    """Tell a profile that a recv function has posted its gradient, or that a send function has got it."""
+    names = agent.session.names
+    if isinstance(node, RecvRpcBackward):
+        kind, message_id, source, to = "send", node.message_id, agent.rank, node.source
+    else:
+        kind, message_id, source, to = "recv", node.message_id, node.target, agent.rank  # type: ignore[attr-defined]
+    flow = f"gradient {pass_id:x}.{message_id:x}"
+    trace(kind, f"gradient({names[source]} -> {names[to]})", start_ns, flow)
+
+
 def pack_gradient(recv: RecvRpcBackward, g: list, zeros: bool) -> tuple[list, int]:
     """(arrays, mask) of a gradient message; with `zeros`, no slot is left out."""
     mask, arrays = 0, []

@@ -5,6 +5,7 @@ the parameters.  A distributed optimizer calls the second: its gradients live in
 """
 
 import copy
+import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -14,6 +15,7 @@ from nbgrad.autograd import Tensor
 from nbgrad.autograd.buffers import begin_write, end_write, writable
 from nbgrad.autograd.grad_mode import enable_grad
 from nbgrad.autograd.sparse import SparseArray
+from nbgrad.autograd.watch import Watch
 from nbgrad.errors import DtypeError, ShapeError
 from nbgrad.ops.broadcast import contiguous
 
@@ -161,9 +163,14 @@ class Optimizer:
                 raise DtypeError(
                     f"the gradient of parameter {number} is {g.dtype}, the parameter {p.data.dtype}"
                 )
+        record = Watch.record
+        start_ns = time.perf_counter_ns() if record is not None else 0
         for group, p, g in zip(groups, params, grads):
             if g is not None:
                 self.step_one(group, p, g)
+        if record is not None:
+            name = type(self).__name__
+            record("user", f"Optimizer.step#{name}.step", start_ns)
 
     def step_one(self, group: dict[str, Any], p: Tensor, g: Any) -> None:
         """Update one parameter, whatever the layout of its memory."""

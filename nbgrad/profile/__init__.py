@@ -1,5 +1,15 @@
-"""Profiling: what all workers did, on one clock."""
+"""Profiling: what all workers did, on one clock; the names of `torch.autograd.profiler`."""
 
-from nbgrad.profile.events import Event, Profile, profile
+from nbgrad.profile.averages import Average, Averages
+from nbgrad.profile.events import Event
+from nbgrad.profile.profiler import Profile, ProfilerActivity, profile, record_function
 
-__all__ = ["Event", "Profile", "profile"]
+__all__ = [
+    "Average",
+    "Averages",
+    "Event",
+    "Profile",
+    "ProfilerActivity",
+    "profile",
+    "record_function",
+]

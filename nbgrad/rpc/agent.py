@@ -77,9 +77,7 @@ class Agent:
         self.futures: dict = {}  # call id -> future of a call under way
         self.n_calls = 0
         self.closing = False
-        self.trace: Any = (
-            logs.tracer()
-        )  # function(kind, name, start_ns) while somebody wants to know
+        self.trace: Any = logs.tracer()  # function(kind, name, start_ns, flow), if somebody asks
         self.patience = Patience(self, warning_s())
         self.last_message = time.monotonic()
         self.transfers = transfer.Transfers()

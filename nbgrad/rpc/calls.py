@@ -112,7 +112,8 @@ class Calls:
             codec.discard(extra, len(tensors), len(plain))
             raise
         if trace:
-            trace("call", name_of(function), start_ns)
+            ends = f"{self.names[agent.rank]} -> {self.names[target]}"
+            trace("call", f"{name_of(function)}({ends})", start_ns, f"call {agent.rank}.{call}")
         return future
 
     def intern(self, target: int, function: Callable) -> int:
@@ -157,6 +158,8 @@ class Calls:
             discard(message)
             return None  # timed out before: no recv node is built
         agent, flags = self.agent, message[H3]
+        if agent.trace:
+            self.note_reply(message, future)
         value = error = None
         try:
             if flags != NOTHING:
@@ -170,12 +173,20 @@ class Calls:
         future = self.agent.futures.pop(message[H0], None)
         if future is None or future.finished:
             return None
+        if self.agent.trace:
+            self.note_reply(message, future)
         callbacks = (
             future.settle(None, remote_error.unpack(message[EXTRA], describe(future.text))) or []
         )
         if future.on_failure is not None and message[H3] == NOT_STARTED:
             callbacks = [*callbacks, future.on_failure]
         return Callbacks(future, callbacks) if callbacks else None
+
+    def note_reply(self, message: tuple, future: Future) -> None:
+        trace = self.agent.trace
+        if trace is not None:
+            flow = f"call {self.agent.rank}.{message[H0]}"
+            trace("reply", describe(future.text), time.perf_counter_ns(), flow)
 
     # ------------------------------------------------------------ callee
 

@@ -81,7 +81,7 @@ class Request(UserCode):
                 progress = STARTED
                 value = function(*args, **kwargs) if kwargs else function(*args)
             if trace:  # before the reply: whoever has it may stop the profile
-                trace("request", str(self).removeprefix("the result of "), start_ns)
+                self.note(trace, start_ns)
                 trace = None
             if not hasattr(function, "_wrapped_async_rpc_function"):
                 self.reply(value)
@@ -94,12 +94,19 @@ class Request(UserCode):
                 )
         except BaseException as error:
             if trace:
-                trace("request", str(self).removeprefix("the result of "), start_ns)
+                self.note(trace, start_ns)
             self.reply_error(error, progress)
             if is_interrupt(error):
                 raise
         finally:
             joint.leave(previous)
+
+    def note(self, trace: Any, start_ns: int) -> None:
+        agent, source = self.calls.agent, self.message[SOURCE]
+        names = agent.session.names
+        what = str(self).removeprefix("the result of ")
+        flow = f"call {source}.{self.message[H0]}"
+        trace("request", f"{what}({names[source]} -> {names[agent.rank]})", start_ns, flow)
 
     def reply(self, value: Any) -> None:
         agent, message = self.calls.agent, self.message

@@ -1,7 +1,12 @@
 """What each worker did in each pass."""
 
+import time
+
+import pytest
+
 import nbgrad as nb
 from nbgrad import dist_autograd, rpc
+from nbgrad.errors import FastModeError
 
 
 def square(x):
@@ -34,3 +39,53 @@ def test_large_gradients_are_not_copied(group2):
     (found, _) = group2.call(counted, 1, 100_000)
     assert [found[w].bytes_copied for w in ("worker0", "worker1")] == [0, 0]
     assert found["worker1"].bytes_zero_copy == 400_000
+
+
+class Slow(nb.autograd.Function):
+    """Its backward computes for 50 ms."""
+
+    @staticmethod
+    def forward(ctx, x):
+        return x * 1
+
+    @staticmethod
+    def backward(ctx, grad):
+        end = time.perf_counter() + 0.05
+        while time.perf_counter() < end:
+            pass
+        return grad
+
+
+def slow(x):
+    return Slow.apply(x)
+
+
+def times():
+    x = nb.ones(2, requires_grad=True)
+    with dist_autograd.context() as context_id:
+        dist_autograd.backward(context_id, [slow(rpc.rpc_sync("worker1", square, args=(x,))).sum()])
+        dist_autograd.backward(context_id, [rpc.rpc_sync("worker1", slow, args=(x,)).sum()])
+        return dist_autograd.pass_statistics(context_id)
+
+
+def test_computing_and_waiting_are_told_apart(group2):
+    here, there = group2.call(times)
+    assert here["worker0"].computing_s >= 0.05  # before the first message is posted: computing, too
+    assert there["worker1"].computing_s >= 0.05
+    assert there["worker0"].computing_s < 0.05 <= there["worker0"].waiting_s
+    assert here["worker1"].computing_s < 0.05
+
+
+def failed():
+    x = nb.ones(2, requires_grad=True)
+    with dist_autograd.context() as context_id:
+        loss = rpc.rpc_sync("worker1", square, args=(x,)).sum()
+        rpc.rpc_sync("worker1", square, args=(x,))
+        with pytest.raises(FastModeError):
+            dist_autograd.backward(context_id, [loss], mode="fast")
+        return dist_autograd.pass_statistics(context_id)
+
+
+def test_a_failed_pass_is_told_of_as_well(group2):
+    (found,) = group2.call(failed)
+    assert found["worker0"].gradients == found["worker1"].gradients == 1
