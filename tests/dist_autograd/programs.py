@@ -253,6 +253,8 @@ def compare(program, here, across):
         assert program.mode == "fast", error
         return
     if fault is not None or error is not None:
+        if program.mode == "fast" and error is not None and "second time" in error[2]:
+            return  # explicit zeros run nodes, and free them, that one process would not have reached
         assert fault is not None, f"only across workers: {error}"
         assert error is not None, f"only in one process: {fault}"
         assert "second time" in error[2], error
