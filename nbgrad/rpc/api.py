@@ -18,14 +18,14 @@ from typing import Any
 from nbgrad import group, logs
 from nbgrad.errors import RpcError, RpcTimeout
 from nbgrad.logs import logger
-from nbgrad.rpc import rref as rrefs
-from nbgrad.rpc import state
+from nbgrad.rpc import leaks, state
 from nbgrad.rpc.agent import Agent
 from nbgrad.rpc.calls import Calls
 from nbgrad.rpc.figures import statistics
 from nbgrad.rpc.future import Future
 from nbgrad.rpc.gather import Meetings, collected
 from nbgrad.rpc.options import TensorPipeRpcBackendOptions
+from nbgrad.rpc.owner import create
 from nbgrad.rpc.rref import RRef, RRefs
 from nbgrad.rpc.state import State
 from nbgrad.rpc.workers import WorkerInfo, Workers
@@ -52,6 +52,9 @@ __all__ = [
 UNSET = -1.0
 SWITCH_INTERVAL_S = 0.0005  # a busy main thread keeps a message waiting for this long, not for 5 ms
 START_S = 30.0
+_ignore_rref_leak = (
+    True  # False: `shutdown` raises where RRefs are left (PyTorch's switch, by its name)
+)
 debug_info: list = []  # functions of further entries for `_get_debug_info`
 on_start: list = []  # functions of an agent: what is attached when a group has formed
 
@@ -179,13 +182,13 @@ def remote(
     work = rref_id, func, tuple(args or ()), kwargs
     give_up = functools.partial(agent.rrefs.give_up, owner, rref_id)
     try:
-        creation = state.send(owner, rrefs.create, work, None, timeout, give_up)
+        creation = state.send(owner, create, work, None, timeout, give_up)
     except BaseException:
         agent.rrefs.take_back(rref_id)
         raise
     if owner == agent.rank:
         creation = None
-    return RRef.of(agent.rrefs, rref_id, owner, creation)
+    return RRef.of(agent.rrefs, rref_id, owner, creation, leaks.origin(func))
 
 
 state.Remote.function = remote
@@ -290,25 +293,32 @@ def shutdown(graceful: bool = True, timeout: float = 0) -> None:
         If a worker has ended; this one has left the group all the same.
     RpcTimeout
         If the others did not come in time; likewise.
+    RRefError
+        If `rpc.api._ignore_rref_leak` is False and this worker still holds RRefs, or values for them; likewise.
     """
     agent = state.agent()
+    left: list[str] = []
     atexit.unregister(end_at_exit)
     try:
         if graceful:
             agent.rrefs.collect()
             end = time.monotonic() + timeout if timeout else None
-            for condition, reached in ((Quiet(agent), LEAVING), (AllReached(agent, LEAVING), None),
+            settled = AllReached(agent, LEAVING) if _ignore_rref_leak else leaks.Settled(agent)
+            for condition, reached in ((Quiet(agent), LEAVING), (AllReached(agent, LEAVING), None), (settled, None),
                                        (Quiet(agent), DRAINED), (AllReached(agent, DRAINED), None)):  # fmt: skip
                 agent.wait(Until(condition, end, agent), serving=True)
                 if reached is not None:
                     reach(agent, reached)
     finally:
-        if logger.isEnabledFor(logging.INFO):
-            logger.info("leaves the group\n%s", statistics())
+        if not _ignore_rref_leak or logger.isEnabledFor(logging.INFO):
+            left = leaks.left(agent)
+            logger.info("leaves the group\n%s", "\n".join([str(statistics()), *left]))
         State.agent = None
         agent.stop()
         sys.setswitchinterval(agent.switch_interval)
         agent.session.leave()
+    if left and not _ignore_rref_leak:
+        raise leaks.error(agent.session.name, left)
 
 
 class Until:

@@ -10,16 +10,21 @@ F2 (once)         each object gives its 1 back once; fetch_add hands exactly one
                   the owner to drop the value, and the creator that the row is free.
 F3 (any order)    a delete may overtake the creation: the owner remembers it and drops the value when it comes.
 F4 (death)        counts of a dead worker are never given back: values leak until the group ends, and are never freed early.
+F5 (confirmed)    an RRef that arrives in a call is counted already (F1), so the function begins at once, as PyTorch's does
+                  when the owner has confirmed all of its RRefs.  Its value may not be made yet: who uses it waits for that.
+F6 (no value)     a creation that raises, or can't start, is told to each use; one whose time is over is told to the uses of
+                  the RRef that `remote` gave.
+F7 (left over)    with `rpc.api._ignore_rref_leak = False`, `shutdown` raises on each worker that still holds an RRef, or a
+                  value for one, and names them (leaks.py).
 """
 
 from collections import deque
 from typing import Any
 
 from nbgrad.errors import RRefError, SharedMemoryFull
-from nbgrad.rpc import codec, remote_error, state
+from nbgrad.rpc import codec, leaks, owner, state
 from nbgrad.rpc.future import Future
 from nbgrad.rpc.message import H0, H1, RREF
-from nbgrad.rpc.request import is_interrupt
 from nbgrad.rpc.serving import UserCode
 from nbgrad.rpc.workers import WorkerInfo
 from nbgrad.shm import words
@@ -33,6 +38,8 @@ COMMIT_ROWS = 4096
 
 class RRefs:
     """The table of one worker: values that it owns, and rows of counts that it created."""
+
+    objects: type  # RRef
 
     def __init__(self, agent: Any):
         self.agent = agent
@@ -147,18 +154,24 @@ class RRef:
 
     def __init__(self, value: Any, type_hint: Any = None):
         table = state.agent().rrefs
-        self._fill(table, table.new_id(), table.agent.rank, None)
+        self._fill(table, table.new_id(), table.agent.rank, None, leaks.origin(None))
         table.value(self.rref_id).set_result(value)
 
-    def _fill(self, table: RRefs, rref_id: int, owner: int, creation: Future | None) -> None:
+    def _fill(
+        self, table: RRefs, rref_id: int, owner: int, creation: Future | None, origin: Any
+    ) -> None:
         self.table, self.rref_id, self.owner_rank, self.creation = table, rref_id, owner, creation
+        self.origin = origin
+        self.kind: Any = None  # the value's type, once asked for
         table.n_made += 1
 
     @classmethod
-    def of(cls, table: RRefs, rref_id: int, owner: int, creation: Future | None = None) -> "RRef":
-        """An object that takes over one count of an existing RRef."""
+    def of(
+        cls, table: RRefs, rref_id: int, owner: int, creation: Future | None, origin: Any
+    ) -> "RRef":
+        """An object that takes over one count of an existing RRef.  `origin`: see leaks.py."""
         self = cls.__new__(cls)
-        self._fill(table, rref_id, owner, creation)
+        self._fill(table, rref_id, owner, creation, origin)
         return self
 
     def __del__(self) -> None:
@@ -211,7 +224,7 @@ class RRef:
         if self.is_owner():
             return self.owned(state.seconds(timeout))
         self.check_creation()
-        return state.send(self.owner_rank, fetch, (self.rref_id,), None, timeout).wait()
+        return state.send(self.owner_rank, owner.fetch, (self.rref_id,), None, timeout).wait()
 
     def confirm(self) -> None:
         """Wait until the value is there; raises what its function raised."""
@@ -228,7 +241,35 @@ class RRef:
             agent.follow(future, f"the value of {self!r}", timeout_s).wait()
         if future.error is None:
             return future.result
-        raise kept(future.error)  # a copy: what is raised keeps the frames that it passes
+        raise owner.kept(future.error)  # a copy: what is raised keeps the frames that it passes
+
+    def _get_type(self, timeout: float = -1, blocking: bool = True) -> Any:
+        """The type of the value, asked of its owner once; a future of it if not `blocking`.
+
+        Raises
+        ------
+        Exception
+            What the function of `rpc.remote` raised.
+        RpcTimeout
+            After `timeout` seconds (default: the agent's; 0: never).
+        """
+        if self.kind is not None:
+            return self.kind if blocking else Future.finished_with(self.kind)
+        if blocking and self.is_owner():
+            self.kind = type(self.owned(state.seconds(timeout)))
+            return self.kind
+        self.check_creation()
+        future = state.send(self.owner_rank, owner.kind, (self.rref_id,), None, timeout)
+        if not blocking:
+            return future
+        self.kind = future.wait()
+        return self.kind
+
+    def _get_future(self) -> Future:
+        """Finished when the owner has made the value, or failed to."""
+        if self.is_owner():
+            return self.table.value(self.rref_id)
+        return self.creation or Future.finished_with(None)
 
     def check_creation(self) -> None:
         creation = self.creation
@@ -257,6 +298,9 @@ class RRef:
         return f"{kind}(rref_id={self.rref_id}, owner={self.owner_name()!r})"
 
 
+RRefs.objects = RRef
+
+
 class Proxy:
     """`rref.rpc_sync()` and friends: attribute access names a method of the value."""
 
@@ -275,62 +319,12 @@ class Proxy:
         rref = self._rref
         if self._finish is None:
             return state.remote(
-                rref.owner_rank, invoke, (rref, name, args, kwargs), None, self._timeout
+                rref.owner_rank, owner.invoke, (rref, name, args, kwargs), None, self._timeout
             )
         future = state.send(
-            rref.owner_rank, invoke, (rref, name, args, kwargs), None, self._timeout
+            rref.owner_rank, owner.invoke, (rref, name, args, kwargs), None, self._timeout
         )
         return self._finish(future)
-
-
-# ------------------------------------------------------------ what runs on the owner
-
-
-def fetch(rref_id: int) -> Future:
-    """The value, for `to_here`."""
-    return state.agent().rrefs.value(rref_id)
-
-
-def invoke(rref: RRef, name: str, args: tuple, kwargs: dict) -> Any:
-    """Call a method of the value."""
-    method = getattr(rref.local_value(), name)
-    result = method(*args, **kwargs)
-    if type(result) is Future and getattr(method, "_wrapped_async_rpc_function", None):
-        return result
-    return Future.finished_with(result)
-
-
-def create(rref_id: int, function: Any, args: tuple, kwargs: dict | None) -> Future:
-    """Make the value of an RRef, for `rpc.remote`; the reply comes when it is there."""
-    value = state.agent().rrefs.value(rref_id)
-    confirmed = Future(agent=value.agent)
-    value.add_done_callback(lambda done: confirmed.finish(None, done.error))
-    try:
-        result = function(*args, **(kwargs or {}))
-    except BaseException as error:
-        value.set_exception(kept(error))
-        if is_interrupt(error):
-            raise
-        return confirmed
-    if type(result) is Future and getattr(function, "_wrapped_async_rpc_function", None):
-        result.add_done_callback(
-            lambda done: value.finish(done.result, None if done.error is None else kept(done.error))
-        )
-    else:
-        value.set_result(result)
-    return confirmed
-
-
-def kept(error: BaseException) -> BaseException:
-    """An error for the table of values: without the frames that it has passed, which may hold this very reference."""
-    agent = state.agent()
-    data = remote_error.pack(error, agent.session.names[agent.rank], agent.rank)
-    return remote_error.unpack(data, "the creation of an RRef")
-
-
-fetch._wrapped_async_rpc_function = fetch  # type: ignore[attr-defined]
-create._wrapped_async_rpc_function = create  # type: ignore[attr-defined]
-invoke._wrapped_async_rpc_function = invoke  # type: ignore[attr-defined]
 
 
 def reduce(rref: RRef) -> tuple:
@@ -339,8 +333,8 @@ def reduce(rref: RRef) -> tuple:
     return rebuild, (rref.rref_id, rref.owner_rank)
 
 
-def rebuild(rref_id: int, owner: int) -> RRef:
-    return RRef.of(state.agent().rrefs, rref_id, owner)
+def rebuild(rref_id: int, owner_rank: int) -> RRef:
+    return RRef.of(state.agent().rrefs, rref_id, owner_rank, None, None)
 
 
 def reduce_back(rref: RRef) -> None:

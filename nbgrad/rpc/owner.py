@@ -1,0 +1,60 @@
+"""Owner: what users of an RRef have run on the worker that holds its value."""
+
+from typing import Any
+
+from nbgrad.rpc import remote_error, state
+from nbgrad.rpc.future import Future
+from nbgrad.rpc.request import is_interrupt
+
+
+def fetch(rref_id: int) -> Future:
+    """The value, for `to_here`."""
+    return state.agent().rrefs.value(rref_id)
+
+
+def kind(rref_id: int) -> Future:
+    """The value's type, for `RRef._get_type`."""
+    return state.agent().rrefs.value(rref_id).then(lambda done: type(done.value()))
+
+
+def invoke(rref: Any, name: str, args: tuple, kwargs: dict) -> Any:
+    """Call a method of the value."""
+    method = getattr(rref.local_value(), name)
+    result = method(*args, **kwargs)
+    if type(result) is Future and getattr(method, "_wrapped_async_rpc_function", None):
+        return result
+    return Future.finished_with(result)
+
+
+def create(rref_id: int, function: Any, args: tuple, kwargs: dict | None) -> Future:
+    """Make the value of an RRef, for `rpc.remote`; the reply comes when it is there."""
+    value = state.agent().rrefs.value(rref_id)
+    confirmed = Future(agent=value.agent)
+    value.add_done_callback(lambda done: confirmed.finish(None, done.error))
+    try:
+        result = function(*args, **(kwargs or {}))
+    except BaseException as error:
+        value.set_exception(kept(error))
+        if is_interrupt(error):
+            raise
+        return confirmed
+    if type(result) is Future and getattr(function, "_wrapped_async_rpc_function", None):
+        result.add_done_callback(
+            lambda done: value.finish(done.result, None if done.error is None else kept(done.error))
+        )
+    else:
+        value.set_result(result)
+    return confirmed
+
+
+def kept(error: BaseException) -> BaseException:
+    """An error for the table of values: without the frames that it has passed, which may hold this very reference."""
+    agent = state.agent()
+    data = remote_error.pack(error, agent.session.names[agent.rank], agent.rank)
+    return remote_error.unpack(data, "the creation of an RRef")
+
+
+fetch._wrapped_async_rpc_function = fetch  # type: ignore[attr-defined]
+create._wrapped_async_rpc_function = create  # type: ignore[attr-defined]
+kind._wrapped_async_rpc_function = kind  # type: ignore[attr-defined]
+invoke._wrapped_async_rpc_function = invoke  # type: ignore[attr-defined]
