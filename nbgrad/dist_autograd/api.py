@@ -71,6 +71,16 @@ def context() -> Iterator[int]:
     ------
     ContextError
         If this thread has a context already; at the end, if another worker has released this one.
+
+    Examples
+    --------
+    >>> import nbgrad as nb
+    >>> from nbgrad import dist_autograd, rpc
+    >>> rpc.init_rpc("worker0", rank=0, world_size=1)
+    >>> with dist_autograd.context() as context_id:
+    ...     dist_autograd._current_context()._context_id() == context_id
+    True
+    >>> rpc.shutdown()
     """
     opened = _new_context()
     try:
@@ -165,6 +175,19 @@ def backward(
         In mode "fast", if a result is unused; it names them.
     WorkerDied
         If a worker ends during the pass.
+
+    Examples
+    --------
+    >>> import nbgrad as nb
+    >>> from nbgrad import dist_autograd, rpc
+    >>> rpc.init_rpc("worker0", rank=0, world_size=1)
+    >>> x = nb.ones(2, requires_grad=True)
+    >>> with dist_autograd.context() as context_id:
+    ...     y = rpc.rpc_sync("worker0", nb.mul, args=(x, x))
+    ...     dist_autograd.backward(context_id, [y.sum()])
+    ...     dist_autograd.get_gradients(context_id)[x]
+    tensor([2., 2.])
+    >>> rpc.shutdown()
     """
     if not isinstance(context_id, int) or isinstance(context_id, bool):
         raise TypeError(
@@ -223,6 +246,20 @@ def get_gradients(context_id: int) -> dict:
     ------
     ContextError
         If this worker has no part of the context.
+
+    Examples
+    --------
+    >>> import nbgrad as nb
+    >>> from nbgrad import dist_autograd, rpc
+    >>> rpc.init_rpc("worker0", rank=0, world_size=1)
+    >>> x = nb.ones(2, requires_grad=True)
+    >>> with dist_autograd.context() as context_id:
+    ...     y = rpc.rpc_sync("worker0", nb.mul, args=(x, x))
+    ...     dist_autograd.backward(context_id, [y.sum()])
+    ...     gradients = dist_autograd.get_gradients(context_id)
+    >>> gradients[x], x.grad
+    (tensor([2., 2.]), None)
+    >>> rpc.shutdown()
     """
     found = contexts().find(context_id)
     found.merge_done()

@@ -28,7 +28,9 @@ class GraphNode:
     message_id: int  # of a send or recv, else 0
     served: bool  # a send: some pass has given it its gradient
     edges: tuple  # numbers of the nodes of this worker that its gradients go to
-    site: str | None = None  # where an operation was called, under `set_detect_anomaly`
+    site: str | None = (
+        None  # where an operation or a remote function was called, under `set_detect_anomaly`
+    )
     peer: str = ""  # of a send or recv: the worker at the other end
 
     def label(self) -> str:
@@ -148,6 +150,19 @@ def graph(context_id: int, roots: Sequence[Tensor] = ()) -> Graph:
     ------
     ContextError
         If this worker has no part of the context.
+
+    Examples
+    --------
+    >>> import nbgrad as nb
+    >>> from nbgrad import dist_autograd, rpc
+    >>> rpc.init_rpc("worker0", rank=0, world_size=1)
+    >>> x = nb.ones(2, requires_grad=True)
+    >>> with dist_autograd.context() as context_id:
+    ...     y = rpc.rpc_sync("worker0", nb.mul, args=(x, x))
+    ...     found = dist_autograd.graph(context_id)
+    >>> sorted(node.name for node in found.unserved)
+    ['send mul', 'send the result of mul']
+    >>> rpc.shutdown()
     """
     agent = state.agent()
     agent.contexts.find(context_id)
@@ -197,7 +212,7 @@ def describe(node: Any, worker: str, numbers: dict, context: Any, names: list) -
     edges = tuple(numbers[edge[0]] for edge in node.edges if edge is not None)
     if type(node) is SendRpcBackward:
         what = getattr(node.what, "__qualname__", None) or str(node.what)
-        served, ends = node.message_id in context.served, (edges, None, names[node.target])
+        served, ends = node.message_id in context.served, (edges, site_of(node), names[node.target])
         return GraphNode(worker, number, "send", f"send {what}", node.message_id, served, *ends)
     if type(node) is RecvRpcBackward:
         ends = (), None, names[node.source]

@@ -96,6 +96,7 @@ class Part:
             self.n_zero_copy,
             computing_s,
             max(0.0, (self.ended_ns - self.started_ns) / 1e9 - computing_s),
+            self.started_ns,
         )
 
     # ------------------------------------------------------------ actor

@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass
 
+from nbgrad.dist_autograd.context_rows import MASK, WORD
 from nbgrad.rpc import api as rpc_api
 from nbgrad.rpc import state
+from nbgrad.shm import words
 
 
 @dataclass(frozen=True)
 class PartStatistics:
-    """One worker in one pass."""
+    """One worker in one pass, whether the pass ended well or failed."""
 
     worker: str
     messages: int  # posted
@@ -18,10 +20,25 @@ class PartStatistics:
     bytes_zero_copy: int
     computing_s: float
     waiting_s: float  # from its first contact to its last message, less computing
+    started_ns: int  # its first contact, by `time.perf_counter_ns`: one clock for all workers
 
 
 def pass_statistics(context_id: int) -> list[dict[str, PartStatistics]]:
     """For each finished pass of the context, oldest first: worker name -> what it did.
+
+    Examples
+    --------
+    >>> import nbgrad as nb
+    >>> from nbgrad import dist_autograd, rpc
+    >>> rpc.init_rpc("worker0", rank=0, world_size=1)
+    >>> x = nb.ones(2, requires_grad=True)
+    >>> with dist_autograd.context() as context_id:
+    ...     y = rpc.rpc_sync("worker0", nb.mul, args=(x, x))
+    ...     dist_autograd.backward(context_id, [y.sum()])
+    ...     (found,) = dist_autograd.pass_statistics(context_id)
+    >>> found["worker0"].gradients, found["worker0"].nodes, found["worker0"].bytes_copied
+    (2, 2, 16)
+    >>> rpc.shutdown()
 
     Raises
     ------
@@ -32,10 +49,16 @@ def pass_statistics(context_id: int) -> list[dict[str, PartStatistics]]:
     context = agent.contexts.find(context_id)
     context.merge_done()
     passes: dict = {}
-    for rank in sorted({agent.rank, *context.known}):
-        for pass_id, found in rpc_api.rpc_sync(rank, local_statistics, args=(context_id,)):
-            passes.setdefault(pass_id, {})[found.worker] = found
-    return [passes[pass_id] for pass_id in sorted(passes)]
+    workers = (
+        words.load(context.row + WORD) & MASK
+    )  # also those that only another worker has called
+    for rank in range(agent.world):
+        if workers >> rank & 1:
+            for pass_id, found in rpc_api.rpc_sync(rank, local_statistics, args=(context_id,)):
+                passes.setdefault(pass_id, {})[found.worker] = found
+    return sorted(
+        passes.values(), key=lambda parts: min(part.started_ns for part in parts.values())
+    )
 
 
 def local_statistics(context_id: int) -> list:

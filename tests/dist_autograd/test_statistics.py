@@ -89,3 +89,27 @@ def failed():
 def test_a_failed_pass_is_told_of_as_well(group2):
     (found,) = group2.call(failed)
     assert found["worker0"].gradients == found["worker1"].gradients == 1
+
+
+def through(x):
+    return rpc.rpc_sync("worker2", square, args=(x,))
+
+
+def nested(n_passes):
+    x = nb.ones(3, requires_grad=True)
+    with dist_autograd.context() as context_id:
+        loss = rpc.rpc_sync("worker1", through, args=(x,)).sum()
+        for _ in range(n_passes):
+            dist_autograd.backward(context_id, [loss], retain_graph=True)
+        return dist_autograd.pass_statistics(context_id)
+
+
+def test_workers_that_only_another_worker_has_called(group3):
+    passes = group3.call(nested, 3)
+    assert [sorted(found) for found in passes] == [["worker0", "worker1", "worker2"]] * 3
+    starts = [found["worker0"].started_ns for found in passes]
+    assert starts == sorted(starts)
+    for found in passes:
+        assert (
+            found["worker0"].started_ns < found["worker1"].started_ns < found["worker2"].started_ns
+        )
