@@ -10,7 +10,7 @@ J1 (whole)   once JOINED == world it stays so until the generation ends: a join 
              CAS that fails there, so all members see the group complete, or none goes on.
 J2 (apart)   a process that comes back early waits for GENERATION to move, so it never touches a block that is being
              emptied.
-J3 (death)   a worker that dies never leaves, so LEFT never reaches world and a poisoned generation is never reused.
+J3 (death)   a worker that dies or gives up never leaves, so LEFT never reaches world and a poisoned generation is never reused.
 The arenas are not emptied: arrays in them may outlive the group, and their blocks come back by their holders.
 """
 

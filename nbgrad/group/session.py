@@ -57,7 +57,7 @@ class Session:
         self.failed_word = self.base + FAILED
         self.generation = words.load(self.base + GENERATION)
         self.names: list[str] = []
-        self.is_open, self.is_forked = True, False
+        self.is_open, self.is_forked, self.has_given_up = True, False, False
         self.users = 0
         self.place: tuple | None = None  # what tells this group from others of this process
         self.attached: dict = {}  # what its users keep as long as it is open
@@ -80,6 +80,11 @@ class Session:
         """Process id of a worker."""
         return words.load(self.base + self.layout.worker(rank) + PID)
 
+    def give_up(self) -> None:
+        """Tell the others that this worker can't go on: they get `WorkerDied`.  It never leaves, so nobody comes back."""
+        self.has_given_up = True
+        control.note_death(self.base, self.layout, self.rank, status.encode(1))
+
     def leave(self, user: int = RPC) -> bool:
         """Leave the group, unless another user stays in it; True if this was the last worker to leave.
 
@@ -93,6 +98,9 @@ class Session:
             return False
         self.is_open = False
         self.attached.clear()
+        if self.has_given_up:  # Note [Generations] J3
+            _sessions.discard(self)
+            return False
         words.store(self.block + STATE, GONE)
         is_last = words.fetch_add(self.base + LEFT, 1) + 1 == self.world
         if is_last:

@@ -25,7 +25,7 @@ import numpy as np
 
 from nbgrad import logs
 from nbgrad.errors import MessageTooLarge, NbgradError, RpcError
-from nbgrad.rpc import codec, transfer
+from nbgrad.rpc import codec, fault, transfer
 from nbgrad.rpc.departures import Departures
 from nbgrad.rpc.future import Future, agents
 from nbgrad.rpc.message import ARRAYS, CHUNK, EXTRA, KIND, PARTS, SOURCE
@@ -35,7 +35,8 @@ from nbgrad.shm import arena, bell, words
 from nbgrad.shm.binding import Binding, block_of, current
 from nbgrad.shm.layout import BUSY as BUSY_WORD
 from nbgrad.shm.layout import EPOCH, PAGE
-from nbgrad.shm.wire import BUSY, FULL, OUTSTANDING, SENT, TOO_LARGE, UNREADABLE
+from nbgrad.shm.record import BROKEN
+from nbgrad.shm.wire import BUSY, CORRUPT, FULL, OUTSTANDING, SENT, TOO_LARGE, UNREADABLE
 
 STAGE_BYTES = 1 << 12
 
@@ -77,11 +78,13 @@ class Agent:
         self.futures: dict = {}  # call id -> future of a call under way
         self.n_calls = 0
         self.closing = False
+        self.error: BaseException | None = None  # why this worker has given up
         self.trace: Any = logs.tracer()  # function(kind, name, start_ns, flow), if somebody asks
         self.patience = Patience(self, warning_s())
         self.last_message = time.monotonic()
         self.transfers = transfer.Transfers()
         self.handlers[CHUNK] = self.transfers.add
+        self.handlers[BROKEN] = self.on_broken
         self.departures = Departures(session)
         self.serving = Serving(self)
         agents.append(self)
@@ -108,6 +111,8 @@ class Agent:
             If the target, or another worker of a group that stops on a death, has ended.
         RpcEncodeError
             If an array can't travel.
+        ProtocolError
+            If an array has lost its block: Note [Faults] of shm/record.py.
         """
         if target == self.rank:
             self.post_to_self(row, (target, kind, h0, h1, h2, h3, h4, h5, arrays, extra))
@@ -119,13 +124,13 @@ class Agent:
             if status == FULL:
                 self.drain()
             elif status == BUSY:
-                time.sleep(
-                    0
-                )  # another thread of this process is inside an in-place update; let it finish
+                time.sleep(0)  # let another thread of this process finish its in-place update
             elif status == UNREADABLE:
                 arrays, kind = codec.readable(arrays, kind)
             elif status == TOO_LARGE:
                 arrays, extra, kind = self.shrink(target, kind, arrays, extra)
+            elif status == CORRUPT:
+                self.check_blocks()
 
     def shrink(self, target: int, kind: int, arrays: tuple, extra: bytes | None) -> tuple:
         """Make a message fit: arrays into the arena, the rest ahead in chunks."""
@@ -199,7 +204,26 @@ class Agent:
                 arrays = codec.joined(arrays)
             kind &= PARTS - 1
             message = (message[SOURCE], kind, *message[2:ARRAYS], arrays, extra)
-        return self.handlers[kind](message)
+        return self.handlers.get(kind, self.on_broken)(message)
+
+    def on_broken(self, message: tuple) -> None:
+        """A message that no worker writes, or of a kind that there is not."""
+        self.give_up(fault.of_message(message, self.session.names, self.rank))
+
+    def check_blocks(self) -> None:
+        """Give up if an array of this process has lost its block."""
+        found = self.binding.fault()
+        if found is not None:
+            self.give_up(fault.of_block(found, self.session.layout, self.session.names))
+
+    def give_up(self, error: BaseException) -> NoReturn:
+        """Shared memory is not what it should be: take nothing from it any more, tell the others, and raise the error."""
+        if self.error is None:
+            self.error = error
+            self.native_post = self.take = fault.raised(error)
+            self.session.give_up()
+            self.fail_all(error)
+        raise self.error
 
     def leave_role(self) -> None:
         bell.put_back(self.own)
@@ -290,14 +314,20 @@ class Agent:
         self.serving.check_deadlines()
         self.patience.look(future)
         if not self.closing and not future.finished:
-            try:
-                self.session.check()
-            except NbgradError as error:
-                self.fail_all(error)
-                raise
+            self.check()
             gone = self.fail_departed()
             if gone and gone & getattr(future, "targets", 0) and not future.finished:
                 raise self.departures.error(gone)
+
+    def check(self) -> None:
+        """Raise if a worker has died, or this one has given up; then all calls under way fail with that."""
+        self.check_blocks()
+        try:
+            self.session.check()
+        except NbgradError as error:
+            told = self.error or error
+            self.fail_all(told)
+            raise told from None
 
     def fail_departed(self) -> int:
         """Fail the calls to workers that have left the group; the mask of those workers."""

@@ -14,7 +14,7 @@ import numpy as np
 from nbgrad.errors import RpcEncodeError
 from nbgrad.rpc.message import PARTS
 from nbgrad.shm.binding import CODES
-from nbgrad.shm.wire import MAX_ND
+from nbgrad.shm.record import MAX_ND
 
 
 class Tensors:

@@ -16,6 +16,7 @@ import traceback
 from collections import deque
 from typing import Any
 
+from nbgrad.errors import NbgradError
 from nbgrad.logs import logger
 from nbgrad.rpc.future import is_late, time_out
 from nbgrad.shm import bell, words
@@ -133,6 +134,8 @@ class Serving:
             ):  # of a callback, or a bug: said on stderr, and the thread goes on serving (S1)
                 if not self.stopping:
                     traceback.print_exc()
+                if agent.error is not None:
+                    break  # this worker has given up
         with self.lock:
             self.n_idle -= 1
             self.n_threads -= 1
@@ -208,12 +211,12 @@ class Serving:
         """At the end of a slice: messages whose bell was not heard, deadlines, deaths."""
         agent = self.agent
         self.check_deadlines()
+        if not agent.closing:
+            agent.check_blocks()
         if not agent.closing and agent.futures:
-            try:
-                agent.session.check()
+            with contextlib.suppress(NbgradError):  # the futures tell it
+                agent.check()
                 agent.fail_departed()
-            except Exception as error:
-                agent.fail_all(error)
         self.tidy()
         if agent.backlog and not self.queue:
             self.stand_in()

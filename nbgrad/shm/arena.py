@@ -6,19 +6,21 @@ Only the owner allocates; anybody who held a block last gives it back to the own
     +64   bump offset   +72 committed bytes   +80 arena bytes                    the owner
     +128  free list per size class                                               the owner
     blocks: a header of 64 bytes, then the payload, 64-byte aligned
-      +0 next block in a list   +8 size class   +16 holders   +24 generation   +32 offset in its arena   +40 pinned
+      +0 next block in a list   +8 size class   +16 holders   +32 offset in its arena   +40 pinned
 Each process maps the segment at another address, so all that is stored are offsets from the arena's start.
 
 Note [Holders]
 ~~~~~~~~~~~~~~
 `holders` counts the storage itself and its snapshots: messages under way and arrays in other workers, never views.
-Bit 62 is WRITING: the owner of the storage writes into it now.
+One word holds the count (bits 0-31), the block's generation, which is new with each `allocate` (bits 32-61), and WRITING
+(bit 62): the owner of the storage writes into it now.
 Assumes  a holder that hands the block on adds a holder BEFORE the message is published (! else the last one may free it).
 V1 (value)       a writer gets WRITING only by a CAS from exactly 1, so no snapshot exists; a snapshot is added only by a
                  CAS from a value without WRITING (! checking first and writing then lets both happen).
 V2 (no waiting)  `begin_write` fails at once where there are other holders: the writer moves to a fresh block.
-V3 (once)        exactly one decrement brings holders to 0, and that one pushes the block; what `release` returns tells of a bug
-                 where it is below 0 (nothing raises it yet).
+V3 (once)        exactly one decrement brings the count to 0, and that one pushes the block.  Holders are added and taken
+                 away by a CAS from a word of the caller's generation with a count above 0, so a holder too many, or one of
+                 a block that has gone on to another array, changes nothing: -1, and the caller tells it (record.py).
 A1 (no ABA)      the return list is pushed by CAS and only ever taken whole by exchange(0), so a head that comes back
                  after having been taken still has its own, rewritten next word.
 A2 (death)       a worker killed inside `allocate` or `release` loses at most blocks of lists that it was changing; pushes
@@ -27,12 +29,14 @@ A2 (death)       a worker killed inside `allocate` or `release` loses at most bl
 
 from nbgrad.jit import kernel
 from nbgrad.jit.primitive import peek, poke
-from nbgrad.shm.atomics import cas, exchange, fetch_add, load
+from nbgrad.shm.atomics import cas, exchange, fetch_add, load, load_relaxed
 
 BUMP, COMMITTED, BYTES, LISTS = 64, 72, 80, 128
-CLASS, HOLDERS, GENERATION, OFFSET, PINNED = 8, 16, 24, 32, 40
+CLASS, HOLDERS, OFFSET, PINNED = 8, 16, 32, 40
 HEADER = 64
 FIRST = 4096
+COUNT = (1 << 32) - 1
+GENERATIONS = (1 << 30) - 1
 WRITING = 1 << 62
 SMALLEST = 12  # classes start at 4 KiB; four per doubling
 NOT_PINNED, IS_PINNED, GIVEN = range(
@@ -120,10 +124,9 @@ def allocate(arena, n_bytes):
         block = arena + bump
         poke(block + CLASS, size_class)
         poke(block + OFFSET, bump)
-    poke(block + GENERATION, peek(block + GENERATION) + 1)
     poke(block + PINNED, 0)
     # No partner needed: nobody else knows the block before a message with its address is published.
-    poke(block + HOLDERS, 1)
+    poke(block + HOLDERS, ((((peek(block + HOLDERS) >> 32) + 1) & GENERATIONS) << 32) | 1)
     return block
 
 
@@ -141,8 +144,15 @@ def is_pinned(block):
 
 @kernel("n=n")
 def holders(block):
-    """How many hold the block."""
-    return load(block + HOLDERS)
+    """How many hold the block; with WRITING where it is being written."""
+    return load(block + HOLDERS) & (COUNT | WRITING)
+
+
+@kernel("n=n")
+def generation(block):
+    """Which array has the block: for its holders, it does not change."""
+    # Relaxed, since the caller got to know the block by something that is ordered after `allocate`.
+    return (load_relaxed(block + HOLDERS) >> 32) & GENERATIONS
 
 
 @kernel("n")
@@ -160,32 +170,43 @@ def push_return(block):
         head = found
 
 
-@kernel("n=n")
-def hold(block):
-    """Add a holder; 1, or 0 while the storage is being written (look again)."""
+@kernel("nn=n")
+def hold(block, holder):
+    """Add a holder to what has generation `holder`: 1; 0 while it is being written (look again); -1 it is gone: a bug."""
     while True:
-        holders = load(block + HOLDERS)
-        if holders & WRITING != 0:
+        word = load(block + HOLDERS)
+        if (word >> 32) & GENERATIONS != holder or word & COUNT == 0:
+            return -1
+        if word & WRITING != 0:
             return 0
         # Pairs with `begin_write`: Note [Holders] V1.
-        if cas(block + HOLDERS, holders, holders + 1) == holders:
+        if cas(block + HOLDERS, word, word + 1) == word:
             return 1
 
 
-@kernel("n=n")
-def release(block):
-    """Take a holder away, giving the block back with the last one; the holders left (below 0: a bug)."""
-    left = fetch_add(block + HOLDERS, -1) - 1
-    if left == 0:
+@kernel("nn=n")
+def release(block, holder):
+    """Take a holder of generation `holder` away, giving the block back with the last one: those left, or -1: a bug."""
+    while True:
+        word = load(block + HOLDERS)
+        if (word >> 32) & GENERATIONS != holder or word & COUNT == 0 or word & WRITING != 0:
+            return -1  # the one holder of what is being written is the writer's
+        # Pairs with itself in other holders, and with the loads of the owner's `allocate`: Note [Holders] V3.
+        if cas(block + HOLDERS, word, word - 1) == word:
+            break
+    if word & COUNT == 1:
         push_return(block)
-    return left
+    return (word & COUNT) - 1
 
 
 @kernel("n=n")
 def begin_write(block):
     """1: the caller is the only holder and may write until `end_write`; 0: it must take a fresh block."""
+    word = load(block + HOLDERS)
+    if word & (COUNT | WRITING) != 1:
+        return 0
     # Pairs with `hold`: Note [Holders] V1.
-    return 1 if cas(block + HOLDERS, 1, 1 | WRITING) == 1 else 0
+    return 1 if cas(block + HOLDERS, word, word | WRITING) == word else 0
 
 
 @kernel("n")

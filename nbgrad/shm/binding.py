@@ -11,7 +11,7 @@ import os
 import numpy as np
 
 from nbgrad.logs import logger
-from nbgrad.shm import arena, wire, words
+from nbgrad.shm import arena, record, wire, words
 from nbgrad.shm.layout import (
     PAGE,
     SENT_BYTES,
@@ -26,13 +26,13 @@ from nbgrad.shm.segment import CHUNK, Segment
 from nbgrad.shm.waiting import wait_bell, wait_epoch, wait_standby
 
 current: list = []  # the binding of this process, if it is in a group
-CAPSULE_NAME = ctypes.create_string_buffer(b"nbgrad.block", wire.FORKED + 8)
+CAPSULE_NAME = ctypes.create_string_buffer(b"nbgrad.block", record.FAULT_HOLDERS + 8)
 
 
 def mark_forked() -> None:
     """In a child forked from a worker: its arrays are copies of the worker's, and hold nothing."""
     if current:
-        ctypes.c_int64.from_address(ctypes.addressof(CAPSULE_NAME) + wire.FORKED).value = 1
+        ctypes.c_int64.from_address(ctypes.addressof(CAPSULE_NAME) + record.FORKED).value = 1
 
 
 os.register_at_fork(after_in_child=mark_forked)
@@ -91,7 +91,7 @@ class Binding:
         self.post = wire.post.bind(words)
         # rings into this worker lie `world` apart
         incoming = list(words)
-        incoming[wire.RING_BYTES // 8] = ring_bytes * layout.world
+        incoming[record.RING_BYTES // 8] = ring_bytes * layout.world
         self.take = wire.take.bind(incoming)
         self.view = wire.view.bind(words)
         self.wait_bell = wait_bell.bind(
@@ -99,6 +99,15 @@ class Binding:
         )
         self.wait_epoch = wait_epoch.bind([self.own])
         self.wait_standby = wait_standby.bind([self.own])
+
+    def fault(self) -> tuple[int, ...] | None:
+        """(what, block's offset in the segment, generation held, generation found, holders) of a bug, told once, or None."""
+        name = ctypes.addressof(CAPSULE_NAME)
+        if words.load(name + record.FAULT) == 0:
+            return None
+        what, block, *rest = [words.load(name + at) for at in record.FAULT_WORDS]
+        words.store(name + record.FAULT, 0)
+        return what, block - self.segment.address, *rest
 
     def sent_to(self, rank: int) -> tuple[int, int, int]:
         """(messages posted, bytes of arrays copied, bytes of arrays sent without a copy) by this worker to that one."""

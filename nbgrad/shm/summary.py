@@ -7,8 +7,7 @@ import numpy as np
 from nbgrad.jit import kernel
 from nbgrad.jit.primitive import peek
 from nbgrad.shm import arena
-from nbgrad.shm.arena import BUMP, CLASS, FIRST, HEADER, HOLDERS, N_CLASSES, class_bytes
-from nbgrad.shm.atomics import load
+from nbgrad.shm.arena import BUMP, CLASS, FIRST, HEADER, N_CLASSES, class_bytes, holders
 from nbgrad.shm.binding import current
 
 
@@ -135,7 +134,7 @@ def count_blocks(own, in_use, free):
     while offset < end:
         block = own + offset
         size_class = peek(block + CLASS)
-        if load(block + HOLDERS) > 0:
+        if holders(block) > 0:
             in_use[size_class] += 1
         else:
             free[size_class] += 1

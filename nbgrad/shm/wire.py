@@ -1,9 +1,5 @@
 """Wire: one message with its arrays into or out of a ring, in ONE native call each way.
 
-A record:  kind | h0 .. h5 | extra bytes | number of arrays | then per array: form, dtype code, nd, dims, data
-Form INLINE: the bytes follow.  Form BLOCK: address in the segment, block and its generation; the receiver reads in place
-(BLOCK), or has it for itself (OWNED).
-
 Note [Post]
 ~~~~~~~~~~~
 `post` counts, writes, publishes and rings the bell in one call, so neither a signal nor an exception falls in between.
@@ -34,13 +30,15 @@ from nbgrad.jit.primitive import (
     scratch,
 )
 from nbgrad.shm.arena import (
-    GENERATION,
+    COUNT,
+    GENERATIONS,
     GIVEN,
     HEADER,
     HOLDERS,
     IS_PINNED,
     PINNED,
     WRITING,
+    generation,
     hold,
     release,
 )
@@ -55,21 +53,47 @@ from nbgrad.shm.layout import (
     TO_MESSAGES,
     TO_ZERO_COPY,
 )
+from nbgrad.shm.record import (
+    BLOCK,
+    CAPSULE,
+    CONTEXT,
+    DESTRUCTOR,
+    DTYPES,
+    FAULT,
+    FORKED,
+    GIVEN_BACK,
+    INLINE,
+    MAX_ND,
+    N_DTYPES,
+    N_HEADER,
+    NAME,
+    NDARRAY,
+    NEW_ARRAY,
+    NONE,
+    OK,
+    OWN,
+    OWNED,
+    RANK,
+    RING_BYTES,
+    RING_IN,
+    RING_OUT,
+    SEGMENT,
+    SEGMENT_END,
+    SENT_STALE,
+    SET_BASE,
+    WORKER_BYTES,
+    WORKERS,
+    fault_of,
+    n_elements,
+    note_fault,
+    tell_fault,
+)
 from nbgrad.shm.ring import claim, front, publish
 from nbgrad.shm.ring import release as release_record
 
-N_HEADER = 6
-INLINE, BLOCK, OWNED = 0, 1, 2
-MAX_ND = 16
-FORKED = 16  # behind the capsules' name: 1 in a process that was forked from a worker
 MAX_INLINE = 4096  # an array in an arena is sent by descriptor from this size on
-FULL, SENT, TOO_LARGE, UNREADABLE, BUSY = range(5)  # what `post` returns
-
-# Words of the block of `post` and `take` (see Binding in agent.py): objects, NumPy's functions, then places.
-(NONE, NDARRAY, CAPSULE, NEW_ARRAY, SET_BASE, SEGMENT, SEGMENT_END, OWN, RANK, RING_OUT, RING_IN, RING_BYTES, WORKERS,
- WORKER_BYTES, N_DTYPES, NAME, DESTRUCTOR) = range(0, 17 * 8, 8)  # fmt: skip
+FULL, SENT, TOO_LARGE, UNREADABLE, BUSY, CORRUPT = range(6)  # what `post` returns
 OUTSTANDING = 8  # offset of a row's counter of units
-DTYPES = 17 * 8  # from here on: pairs (dtype object, item size)
 
 capsule_pointer = external("PyCapsule_GetPointer", 2)
 
@@ -88,13 +112,15 @@ def drop_block(capsule):
     """Destructor of the capsule that an array in an arena has as its base: one holder less."""
     name = peek(capsule + 24)
     if peek(name + FORKED) == 0:  # a forked child must not give back what its parent holds
-        release(capsule_pointer(capsule, name))
+        block, held = capsule_pointer(capsule, name), peek(capsule + CONTEXT)
+        if release(block, held) < 0:
+            note_fault(name, GIVEN_BACK, block, held)
     return 0
 
 
 @kernel("nn=n")
-def base_block(array, block):
-    """Block under an array that may be sent in place, or 0: private memory, another segment, part of another array, pinned."""
+def base_capsule(array, block):
+    """Capsule of the arena block under an array, or 0: private memory, or part of another array."""
     base = peek(array + 48)
     if base == 0:
         return 0
@@ -104,7 +130,15 @@ def base_block(array, block):
             return 0
     if peek(base + 8) != peek(block + CAPSULE) or peek(base + 24) != peek(block + NAME):
         return 0
-    found = peek(base + 16)
+    return base
+
+
+@kernel("nn=n")
+def sendable(capsule, block):
+    """The capsule's block if it may be sent in place, or 0: there is none, it is pinned, or in another segment."""
+    if capsule == 0:
+        return 0
+    found = peek(capsule + 16)
     if found < peek(block + SEGMENT) or found >= peek(block + SEGMENT_END):
         return 0
     return 0 if peek(found + PINNED) == IS_PINNED else found
@@ -119,18 +153,9 @@ def code_of(dtype, block):
     return -1
 
 
-@kernel("nn=n")
-def n_elements(nd, dims):
-    """Product of `nd` dims."""
-    total = 1
-    for k in range(nd):
-        total *= peek(dims + 8 * k)
-    return total
-
-
 @fastcall
 def post(block, args, n_args):
-    """post(target, row, kind, h0..h5, arrays, extra) -> SENT, FULL, TOO_LARGE, UNREADABLE or BUSY (being written).
+    """post(target, row, kind, h0..h5, arrays, extra) -> SENT, FULL, TOO_LARGE, UNREADABLE, BUSY (being written) or CORRUPT.
 
     `arrays` is a tuple of C-contiguous ndarrays of the table's dtypes, `extra` bytes or None, `row` the address of the
     pass's row or 0.
@@ -140,6 +165,8 @@ def post(block, args, n_args):
     extra = peek(args + 8 * (4 + N_HEADER))
     n_arrays = peek(arrays + 16)
     need = 8 * (3 + N_HEADER)
+    if peek(peek(block + NAME) + FAULT) != 0:
+        return to_int(CORRUPT)
     for k in range(n_arrays):
         a = peek(arrays + 24 + 8 * k)
         if peek(a + 8) != peek(block + NDARRAY):  # what follows is only there in an ndarray
@@ -150,12 +177,16 @@ def post(block, args, n_args):
             return to_int(UNREADABLE)
         n_bytes = n_elements(nd, peek(a + 32)) * peek(block + DTYPES + 16 * code + 8)
         need += 24 + 8 * nd
-        found = 0
-        if n_bytes >= MAX_INLINE:
-            found = base_block(a, block)
+        capsule = base_capsule(a, block) if n_bytes >= MAX_INLINE else 0
+        found = sendable(capsule, block)
         if found != 0:
             # Atomic, since holders elsewhere come and go; relaxed, since WRITING is set and cleared under the GIL.
-            if load_relaxed(found + HOLDERS) & WRITING != 0:
+            word, held = load_relaxed(found + HOLDERS), peek(capsule + CONTEXT)
+            if (word >> 32) & GENERATIONS != held or word & COUNT == 0:
+                # Note [Faults] F2 of record.py
+                note_fault(peek(block + NAME), SENT_STALE, found, held)
+                return to_int(CORRUPT)
+            if word & WRITING != 0:
                 return to_int(BUSY)
             need += 24
         else:
@@ -189,9 +220,8 @@ def post(block, args, n_args):
         poke(at + 16, nd)
         for d in range(nd):
             poke(at + 24 + 8 * d, peek(dims + 8 * d))
-        found = 0
-        if n_bytes >= MAX_INLINE:
-            found = base_block(a, block)
+        capsule = base_capsule(a, block) if n_bytes >= MAX_INLINE else 0
+        found = sendable(capsule, block)
         if found != 0 and peek(found + PINNED) != GIVEN:
             poke(sent + TO_ZERO_COPY, peek(sent + TO_ZERO_COPY) + n_bytes)
         else:
@@ -199,12 +229,11 @@ def post(block, args, n_args):
         if found != 0:
             poke(at, BLOCK if peek(found + PINNED) != GIVEN else OWNED)
             at += 24 + 8 * nd
-            hold(
-                found
-            )  # it is not being written: looked at above, and writes begin under the GIL, which we hold
+            # It is not being written: looked at above, and writes begin under the GIL, which we hold.
+            hold(found, peek(capsule + CONTEXT))
             poke(at, data - segment)
             poke(at + 8, found - segment)
-            poke(at + 16, peek(found + GENERATION))
+            poke(at + 16, peek(capsule + CONTEXT))
             at += 24
         else:
             poke(at, INLINE)
@@ -235,6 +264,7 @@ def adopt(block, array, found):
     capsule = new_capsule(found, peek(block + NAME), peek(block + DESTRUCTOR))
     if capsule == 0:
         return -1
+    poke(capsule + CONTEXT, generation(found))
     return call_address_2(peek(block + SET_BASE), array, capsule)
 
 
@@ -283,6 +313,14 @@ def take(block, args, n_args):
         return none
     message = new_tuple(4 + N_HEADER)
     poke(message + 24, to_int(source))
+    fault = fault_of(block, ring, record)
+    if fault != OK:
+        tell_fault(block, ring, record, message, fault)
+        poke(message + 24 + 8 * (2 + N_HEADER), new_tuple(0))
+        none = peek(block + NONE)
+        inc_ref(none)
+        poke(message + 24 + 8 * (3 + N_HEADER), none)
+        return message
     for k in range(1 + N_HEADER):
         poke(message + 32 + 8 * k, to_int(peek(record + 8 * k)))
     at = record + 8 * (1 + N_HEADER)

@@ -1,7 +1,7 @@
 """Message kinds are distinct and fit into the low byte."""
 
 from nbgrad.rpc import message
-from nbgrad.shm.wire import N_HEADER
+from nbgrad.shm.record import N_HEADER
 
 
 def test_kinds_are_distinct_and_leave_room_for_the_transfer():

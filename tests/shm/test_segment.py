@@ -13,7 +13,7 @@ MIB = 1 << 20
 
 
 def test_a_large_range_takes_no_memory_until_it_is_committed():
-    segment = Segment.inherited(1 << 38)
+    segment = Segment.inherited(1 << 32)
     try:
         assert os.fstat(segment.descriptor).st_blocks == 0
         segment.commit(0, MIB)
@@ -26,7 +26,7 @@ def test_a_large_range_takes_no_memory_until_it_is_committed():
 
 
 def test_more_than_there_is_is_an_error_with_figures():
-    segment = Segment.inherited(1 << 45)
+    segment = Segment.inherited(1 << 30)
     try:
         with pytest.raises(SharedMemoryFull, match="MiB of memory are available"):
             segment.commit(0, 1 << 44)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from nbgrad.shm import layout, ring, waiting, wire
+from nbgrad.shm import layout, record, ring, waiting, wire
 
 BASE = 1 << 30  # where the segment begins
 
@@ -17,28 +17,28 @@ class Binding:
         objects = group.objects
         ring_bytes = ring.size_bytes(place.ring_capacity)
         words = {
-            wire.NONE: objects.none,
-            wire.NDARRAY: objects.ndarray,
-            wire.CAPSULE: objects.capsule,
-            wire.NEW_ARRAY: objects.NEW_ARRAY,
-            wire.SET_BASE: objects.SET_BASE,
-            wire.SEGMENT: BASE,
-            wire.SEGMENT_END: BASE + place.size_bytes,
-            wire.OWN: self.own,
-            wire.RANK: rank,
-            wire.RING_OUT: BASE + place.ring(rank, 0),
-            wire.RING_IN: BASE + place.ring(0, rank),
-            wire.RING_BYTES: ring_bytes,
-            wire.WORKERS: self.worker(0),
-            wire.WORKER_BYTES: layout.PAGE,
-            wire.N_DTYPES: 1,
-            wire.NAME: objects.name,
-            wire.DESTRUCTOR: 0,
-            wire.DTYPES: objects.float64,
-            wire.DTYPES + 8: 8,
+            record.NONE: objects.none,
+            record.NDARRAY: objects.ndarray,
+            record.CAPSULE: objects.capsule,
+            record.NEW_ARRAY: objects.NEW_ARRAY,
+            record.SET_BASE: objects.SET_BASE,
+            record.SEGMENT: BASE,
+            record.SEGMENT_END: BASE + place.size_bytes,
+            record.OWN: self.own,
+            record.RANK: rank,
+            record.RING_OUT: BASE + place.ring(rank, 0),
+            record.RING_IN: BASE + place.ring(0, rank),
+            record.RING_BYTES: ring_bytes,
+            record.WORKERS: self.worker(0),
+            record.WORKER_BYTES: layout.PAGE,
+            record.N_DTYPES: 1,
+            record.NAME: objects.name,
+            record.DESTRUCTOR: 0,
+            record.DTYPES: objects.float64,
+            record.DTYPES + 8: 8,
         }
         self.block = self.put(words)
-        self.block_in = self.put(words | {wire.RING_BYTES: ring_bytes * world})
+        self.block_in = self.put(words | {record.RING_BYTES: ring_bytes * world})
         bell = [
             self.own,
             rank,
@@ -111,6 +111,13 @@ class Binding:
     def wait(self, function, block, *numbers):
         objects = self.objects
         return objects.values[objects.call(function, block, *[objects.integer(n) for n in numbers])]
+
+    def fault(self):
+        get, name = self.objects.get, self.objects.name
+        if not get(name + record.FAULT):
+            return None
+        what, block, *rest = [get(name + at) for at in record.FAULT_WORDS]
+        return what, block - BASE, *rest
 
     def empty(self, shape, dtype):
         return None

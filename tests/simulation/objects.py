@@ -8,6 +8,8 @@ import math
 
 import numpy as np
 
+from nbgrad.shm import arena, record
+
 TUPLE_SIZE, TUPLE_ITEMS, BYTES_DATA = 16, 24, 32
 TYPE, DATA, ND, DIMS, BASE, DESCR, FLAGS = 8, 16, 24, 32, 48, 56, 64
 
@@ -76,8 +78,14 @@ class Objects:
 
     def new_capsule(self, pointer, name, destructor):
         made = self.machine.allocate(48)
-        for offset, value in ((TYPE, self.capsule), (16, pointer), (24, name), (32, destructor)):
+        for offset, value in ((TYPE, self.capsule), (16, pointer), (24, name), (40, destructor)):
             self.set(made + offset, value)
+        return made
+
+    def capsule_of(self, block):
+        """A capsule over a block, as `wire.adopt` makes it."""
+        made = self.new_capsule(block, self.name, 0)
+        self.set(made + record.CONTEXT, self.machine.get((block + arena.HOLDERS) >> 3) >> 32)
         return made
 
     def new_array(self, kind, dtype, nd, dims, strides, data, flags, like):

@@ -5,13 +5,14 @@ A block is freed once, by whoever gives up the last holder; nobody writes while 
 
 import pytest
 
-from nbgrad.shm import arena, atomics, wire
+from nbgrad.shm import arena, atomics, record, wire
 from tests.simulation.explore import explore, hammer
 from tests.simulation.group import BASE, CONSTANTS, Group
 from tests.simulation.machine import Failure
 from tests.simulation.source import Patch
 
 ARENA, SIZE = 1 << 20, 1 << 20
+FIRST = 1  # generation of a block that is used for the first time
 LO, HI = arena.HEADER, arena.HEADER + 8  # two words of a payload
 
 
@@ -27,7 +28,7 @@ def new_arena(machine):
 def new_block(machine, real, holders=1):
     block = real.allocate(ARENA, 4096)
     for _ in range(holders - 1):
-        assert real.hold(block)
+        assert real.hold(block, FIRST)
     machine.name_region(block + arena.HOLDERS, 8, f"holders of {block - ARENA}")
     return block
 
@@ -62,7 +63,7 @@ def copy_on_write(n_sharers, n_writes=1):
 
         def sharer():
             seen = machine.written()
-            while not real.hold(block):
+            while not real.hold(block, FIRST):
                 machine.wait_written(seen)
                 seen = machine.written()
             value = machine.read(block + LO), machine.read(block + HI)
@@ -70,7 +71,7 @@ def copy_on_write(n_sharers, n_writes=1):
             assert value == (machine.read(block + LO), machine.read(block + HI)), (
                 "a snapshot changed"
             )
-            assert real.release(block) > 0, "the owner's holder is gone"
+            assert real.release(block, FIRST) > 0, "the owner's holder is gone"
 
         machine.spawn("owner", owner)
         for k in range(n_sharers):
@@ -100,21 +101,21 @@ TORN = {
     "checks, then writes": [
         Patch(
             arena.begin_write,
-            "return 1 if cas(block + HOLDERS, 1, 1 | WRITING) == 1 else 0",
-            "if load(block + HOLDERS) != 1:\n        return 0\n    store(block + HOLDERS, 1 | WRITING)\n    return 1",
+            "return 1 if cas(block + HOLDERS, word, word | WRITING) == word else 0",
+            "store(block + HOLDERS, word | WRITING)\n    return 1",
             NAMES,
         )
     ],
     "checks, then adds a holder": [
         Patch(
             arena.hold,
-            "if cas(block + HOLDERS, holders, holders + 1) == holders:",
+            "if cas(block + HOLDERS, word, word + 1) == word:",
             "if fetch_add(block + HOLDERS, 1) > 0:",
             NAMES,
         )
     ],
     "does not look at WRITING": [
-        Patch(arena.hold, "if holders & WRITING != 0:", "if holders == 0:"),
+        Patch(arena.hold, "if word & WRITING != 0:", "if word == 0:"),
     ],
 }
 
@@ -142,11 +143,11 @@ def recycling(n_blocks, n_givers, n_again):
         def giver():
             for block in blocks:
                 assert machine.read(block + LO) == 1, "freed memory was read"
-                assert real.release(block) >= 0, "a holder too many was given up"
+                assert real.release(block, FIRST) >= 0, "a holder too many was given up"
 
         def owner():
             for block in blocks:
-                assert real.release(block) >= 0, "a holder too many was given up"
+                assert real.release(block, FIRST) >= 0, "a holder too many was given up"
             for _ in range(n_again):
                 block = real.allocate(ARENA, 4096)
                 assert block > 0
@@ -189,8 +190,8 @@ def test_blocks_come_back_once_among_many():
 LOST = {
     "two may be the last": Patch(
         arena.release,
-        "left = fetch_add(block + HOLDERS, -1) - 1",
-        "left = load(block + HOLDERS) - 1\n    store(block + HOLDERS, left)",
+        "if cas(block + HOLDERS, word, word - 1) == word:\n            break",
+        "store(block + HOLDERS, word - 1)\n        break",
         NAMES,
     ),
     "push without comparing": Patch(
@@ -246,9 +247,7 @@ def sending(n_receivers, n_words=2, writes=True):
 
         def owner():
             binding = group.agents[0].binding
-            array = objects.array(
-                (n_words,), data, base=objects.new_capsule(block, objects.name, 0)
-            )
+            array = objects.array((n_words,), data, base=objects.capsule_of(block))
             for rank in range(1, 1 + n_receivers):
                 assert binding.post(rank, 0, 5, 0, 0, 0, 0, 0, 0, (array,), None) == wire.SENT
             if writes and real.begin_write(block):
@@ -264,6 +263,8 @@ def sending(n_receivers, n_words=2, writes=True):
             while message is None:
                 binding.wait_bell(0)
                 message = binding.take_objects(0)
+            kind, what = (objects.values[message[k]] for k in (1, 2))
+            assert kind == 5, f"a message is broken: {what}"
             [array] = message[-2]
             assert objects.get(array + 16) == data, "it was copied"
             assert objects.contents(array) == [7] * n_words, "the value changed after it was sent"
@@ -276,6 +277,7 @@ def sending(n_receivers, n_words=2, writes=True):
         def check():
             in_use = real.holders(block)
             assert in_use in (0, 1), f"{in_use} holders at the end"
+            assert not objects.get(objects.name + record.FAULT), "a holder too many was given back"
 
         return check
 
@@ -293,24 +295,103 @@ def test_a_value_sent_to_two_is_what_it_was():
     print(hammer(sending(2), range(300), constants=IN_PLACE))
 
 
+NO_HOLDER = [Patch(wire.post, "            hold(found, peek(capsule + CONTEXT))\n", "")]
 SENT = {
     "holder after the message": [
-        Patch(wire.post, "            hold(found)\n", ""),
+        *NO_HOLDER,
         Patch(
             wire.post,
             "    return to_int(SENT)\n",
-            "    if found != 0:\n        hold(found)\n    return to_int(SENT)\n",
+            "    if found != 0:\n        hold(found, peek(capsule + CONTEXT))\n    return to_int(SENT)\n",
         ),
     ],
     "checks, then writes": TORN["checks, then writes"],
     "writes although others hold it": [
         Patch(
             arena.begin_write,
-            "cas(block + HOLDERS, 1, 1 | WRITING) == 1",
-            "cas(block + HOLDERS, 2, 2 | WRITING) == 2",
+            "if word & (COUNT | WRITING) != 1:",
+            "if word & (COUNT | WRITING) != 2:",
         )
     ],
 }
+
+
+UNCHECKED = {  # the two checks, taken away
+    "generation": Patch(
+        record.fault_of,
+        "if generation(segment + place) != peek(at + 16):",
+        "if generation(segment + place) < 0:",
+    ),
+    "holders": Patch(
+        arena.release,
+        "if word >> 32 & GENERATIONS != holder or word & COUNT == 0 or word & WRITING != 0:",
+        "if word < 0:",
+    ),
+    "holders of another generation": Patch(
+        arena.release, "word >> 32 & GENERATIONS != holder or word & COUNT", "word & COUNT"
+    ),
+}
+
+
+@pytest.mark.parametrize("is_checked", [True, False])
+def test_a_block_that_has_gone_on_is_not_taken(is_checked, monkeypatch):
+    """Its message has no holder (a planted bug), so the block may hold another array when the message is taken."""
+    monkeypatch.setattr("tests.simulation.primitives.ordered", lambda *args: None)
+    patches = NO_HOLDER if is_checked else [*NO_HOLDER, UNCHECKED["generation"]]
+    says = f"a message is broken: {record.STALE}" if is_checked else "the value changed after"
+    with pytest.raises(Failure, match=says) as found:
+        explore(sending(1, writes=False), constants=IN_PLACE, patches=patches)
+    print(found.value)
+
+
+def giving_back(n_times, is_noted=True):
+    """Two arrays over a block go, the second `n_times`; the owner allocates the block again, and the new array must live."""
+
+    def program(machine):
+        group = Group(machine, 2, 1024)
+        objects, real, real_wire = group.objects, machine.of(arena), machine.of(wire)
+        place = BASE + group.layout.arena(0)
+        real.set_committed(place, 1 << 18)
+        block = real.allocate(place, 4096)
+        real.hold(block, FIRST)
+        first, second = objects.capsule_of(block), objects.capsule_of(block)
+
+        def owner():
+            real_wire.drop_block(first)
+            again = real.allocate(place, 4096)
+            third = real.allocate(place, 4096)
+            assert again != third, "a block was handed out twice"
+            assert real.holders(again) == real.holders(third) == 1, "a living array lost its block"
+
+        def other():
+            for _ in range(n_times):
+                real_wire.drop_block(second)
+
+        machine.spawn("worker0", owner)
+        machine.spawn("worker1", other)
+
+        def check():
+            found = free_blocks(machine)
+            assert len(found) == len(set(found)), f"freed twice: {found}"
+            n_noted = int(objects.get(objects.name + record.FAULT) != 0)
+            if is_noted:
+                assert n_noted == n_times - 1
+            if n_noted:
+                assert objects.get(objects.name + record.FAULT_BLOCK) == block
+
+        return check
+
+    return program
+
+
+def test_a_holder_that_is_given_back_twice_is_noted_and_changes_nothing(monkeypatch):
+    print(explore(giving_back(1), constants=CONSTANTS))
+    monkeypatch.setattr("tests.simulation.primitives.ordered", lambda *args: None)
+    print(explore(giving_back(2), constants=CONSTANTS))
+    for bug in ("holders", "holders of another generation"):
+        with pytest.raises(Failure, match="lost its block|freed twice") as found:
+            explore(giving_back(2, False), constants=CONSTANTS, patches=[UNCHECKED[bug]])
+        print(found.value)
 
 
 @pytest.mark.parametrize("bug", [bug for bug in SENT if bug != "checks, then writes"])

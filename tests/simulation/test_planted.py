@@ -82,8 +82,8 @@ ROW_PER_CONTEXT = [  # every pass of this context gets row 0, whatever has becom
 CHECK_THEN_WRITE = [
     Patch(
         arena.begin_write,
-        "return 1 if cas(block + HOLDERS, 1, 1 | WRITING) == 1 else 0",
-        "if load(block + HOLDERS) != 1:\n        return 0\n    store(block + HOLDERS, 1 | WRITING)\n    return 1",
+        "return 1 if cas(block + HOLDERS, word, word | WRITING) == word else 0",
+        "store(block + HOLDERS, word | WRITING)\n    return 1",
         NAMES,
     )
 ]
