@@ -4,6 +4,8 @@ __version__ = "0.1.0"
 
 import sys as _sys
 
+from numpy import dtype, e, finfo, iinfo, inf, nan, pi
+
 # ---------------------------------------------------------------- the rooms
 from nbgrad import (
     autograd,
@@ -30,6 +32,7 @@ from nbgrad.autograd import (
     Size,
     Tensor,
     enable_grad,
+    inference_mode,
     is_grad_enabled,
     no_grad,
     set_grad_enabled,
@@ -102,6 +105,7 @@ from nbgrad.ops import (
     conv2d,
     cos,
     cosh,
+    detach,
     diag,
     diag_embed,
     diagonal,
@@ -135,6 +139,8 @@ from nbgrad.ops import (
     gt,
     index_select,
     initial_seed,
+    is_floating_point,
+    is_tensor,
     isclose,
     isfinite,
     isinf,
@@ -171,6 +177,7 @@ from nbgrad.ops import (
     neg,
     norm,
     normal,
+    numel,
     ones,
     ones_like,
     permute,

@@ -35,3 +35,11 @@ def test_failures_have_the_names_of_pytorch(nothing_left):
     with pytest.raises(mp.ProcessRaisedException, match="-- Process 0 terminated"):
         mp.spawn(fail)
     assert issubclass(mp.ProcessExitedException, mp.ProcessException)
+
+
+def test_strategies_are_accepted():
+    mp.set_sharing_strategy("file_system")
+    assert mp.get_sharing_strategy() in mp.get_all_sharing_strategies()
+    with pytest.raises(ValueError, match="none of"):
+        mp.set_sharing_strategy("by mail")
+    assert mp.start_processes is mp.spawn

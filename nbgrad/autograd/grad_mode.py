@@ -121,6 +121,20 @@ class no_grad(Mode):  # noqa: N801  (PyTorch's name)
         super().__init__(False)
 
 
+class inference_mode(Mode):  # noqa: N801  (PyTorch's name)
+    """As `no_grad`; with `mode=False`, as `enable_grad`."""
+
+    def __new__(cls, mode: Any = True) -> Any:
+        self = super().__new__(cls)
+        if isinstance(mode, bool):
+            return self
+        self.__init__()  # type: ignore[misc]
+        return self(mode)  # used as `@inference_mode` without parentheses
+
+    def __init__(self, mode: Any = True) -> None:
+        super().__init__(not mode)
+
+
 class enable_grad(Mode):  # noqa: N801  (PyTorch's name)
     """Record again, inside a block that does not.
 

@@ -1,7 +1,7 @@
 """Tensor: an array that remembers how it was computed.
 
-`Tensor(data, requires_grad, node, idx)` stores what it is given and converts nothing: engines and ops
-make millions of them.  Users make tensors with `nb.tensor(...)` and its friends.
+`Tensor(data, requires_grad, node, idx)` stores the array that it is given as it is: engines and ops make
+millions of them.  Users make tensors with `nb.tensor(...)` and its friends; `Tensor([1.0, 2.0])` works too.
 
 Operators and most methods are bound by `nbgrad.ops.methods`, from above, since operations know
 tensors and not the reverse; hooks and `backward` by their own files in this folder.
@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nbgrad.autograd.device import device
-from nbgrad.autograd.dtypes import is_floating
+from nbgrad.autograd.dtypes import Default, as_array, is_floating
 from nbgrad.autograd.node import Node
 from nbgrad.autograd.printing import format_sparse, format_tensor
 from nbgrad.errors import DtypeError, GraphError, ShapeError
 
 CPU = device("cpu")
+ndarray = np.ndarray
 
 
 class Size(tuple):
@@ -47,13 +48,33 @@ class Size(tuple):
         return f"Size({list(self)})"
 
 
+def values_of(data: Any) -> np.ndarray:
+    """What a tensor keeps of something that is no ndarray.
+
+    Raises
+    ------
+    DtypeError
+        If it is a number, which PyTorch's constructor takes for a size.
+    """
+    if isinstance(data, list | tuple):
+        return as_array(data).astype(Default.dtype)
+    if isinstance(data, Tensor):
+        return data.data
+    if isinstance(data, int | float):
+        raise DtypeError(
+            f"Tensor({data!r}, ...) is not clear: nb.tensor({data!r}) makes a tensor of that value, nb.empty(...) one of a "
+            f"size"
+        )
+    return data  # a sparse array, a NumPy number
+
+
 class Tensor:
     """An array, and the node of the graph that produced it.
 
     Parameters
     ----------
-    data : ndarray
-        The values, stored as they are.
+    data : ndarray, or nested lists
+        The values; an array is stored as it is, lists become the default dtype.
     requires_grad : bool
         Whether gradients flow into it.
     node : Node or None
@@ -87,7 +108,7 @@ class Tensor:
     def __init__(
         self, data: np.ndarray, requires_grad: bool = False, node: Node | None = None, idx: int = 0
     ) -> None:
-        self.data = data
+        self.data = data if data.__class__ is ndarray else values_of(data)
         self.requires_grad = requires_grad
         self.node = node
         self.idx = idx

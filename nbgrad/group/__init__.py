@@ -3,7 +3,13 @@
 from nbgrad.group.death import died, first_dead
 from nbgrad.group.processes import ProcessContext
 from nbgrad.group.session import PROCESS_GROUP, RPC, Session, join
-from nbgrad.group.spawn import run_script, spawn
+from nbgrad.group.spawn import (
+    get_all_sharing_strategies,
+    get_sharing_strategy,
+    run_script,
+    set_sharing_strategy,
+    spawn,
+)
 
 __all__ = [
     "PROCESS_GROUP",
@@ -12,7 +18,10 @@ __all__ = [
     "Session",
     "died",
     "first_dead",
+    "get_all_sharing_strategies",
+    "get_sharing_strategy",
     "join",
     "run_script",
+    "set_sharing_strategy",
     "spawn",
 ]

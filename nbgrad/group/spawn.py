@@ -68,6 +68,31 @@ def spawn(
     return None
 
 
+SHARING = {"file_descriptor", "file_system"}
+
+
+def get_all_sharing_strategies() -> set[str]:
+    """PyTorch's names for the ways in which memory is shared; nbgrad has its own, a segment per group."""
+    return set(SHARING)
+
+
+def get_sharing_strategy() -> str:
+    """ "file_descriptor": workers inherit the descriptor of their segment."""
+    return "file_descriptor"
+
+
+def set_sharing_strategy(new_strategy: str) -> None:
+    """Accepted, and without effect.
+
+    Raises
+    ------
+    ValueError
+        If PyTorch has no such strategy.
+    """
+    if new_strategy not in SHARING:
+        raise ValueError(f"sharing strategy {new_strategy!r} is none of {sorted(SHARING)}")
+
+
 def run_script(
     script: str, args: list[str] | tuple[str, ...] = (), nprocs: int = 1, join: bool = True
 ) -> ProcessContext | None:

@@ -74,6 +74,7 @@ from nbgrad.ops.pointwise import (
     tanh,
 )
 from nbgrad.ops.power import pow
+from nbgrad.ops.queries import detach, is_floating_point, is_tensor, numel
 from nbgrad.ops.random import (
     Generator,
     bernoulli,

@@ -26,6 +26,7 @@ from nbgrad.ops import (
     peak,
     pointwise,
     power,
+    queries,
     rearrange,
     reduce,
     rounding,
@@ -275,7 +276,7 @@ def bind() -> None:
     for module, names in SAME_NAME.items():
         for name in names.split():
             setattr(Tensor, name, getattr(module, name))
-    for name, method in OTHERS.items():
+    for name, method in (OTHERS | queries.METHODS).items():
         setattr(Tensor, name, method)
 
 

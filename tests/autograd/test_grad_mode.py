@@ -81,3 +81,23 @@ def test_nothing_is_recorded_when_off():
         y = x * x + nb.cat([x, x])[:2]
     assert y.node is None
     assert not y.requires_grad
+
+
+def test_inference_mode():
+    x = nb.ones(1, requires_grad=True)
+    with nb.inference_mode():
+        assert not (x * 2).requires_grad
+        with nb.inference_mode(False):
+            assert (x * 2).requires_grad
+
+    @nb.inference_mode
+    def double(x):
+        return x * 2
+
+    @nb.inference_mode()
+    def triple(x):
+        return x * 3
+
+    assert not double(x).requires_grad
+    assert not triple(x).requires_grad
+    assert nb.is_grad_enabled()

@@ -122,3 +122,14 @@ def test_deepcopy_of_leaves_only():
     assert copy.deepcopy([x, x])[0] is not x
     with pytest.raises(GraphError, match="deepcopy"):
         copy.deepcopy(x * 2)
+
+
+def test_the_constructor_takes_lists():
+    assert nb.Tensor([1, 2]).dtype == nb.float32
+    assert nb.Tensor([[1.5], [2.5]]).tolist() == [[1.5], [2.5]]
+    assert (nb.Tensor((1, 2)) * 2).tolist() == [2, 4]
+    x = nb.ones(2)
+    assert nb.Tensor(x).data is x.data
+    for size in ((2, 3), (2,), (1.5,)):
+        with pytest.raises(DtypeError, match="not clear"):
+            nb.Tensor(*size)
