@@ -166,8 +166,11 @@ class Table:
             self.head()
         print(f"# {text}")
 
-    def row(self, name, unit, ours, other, against_it, again, size_bytes=0):
-        """Print one figure, and write its JSON line.  `ours`, `other`: Summary in ns; `against_it`: Comparison."""
+    def row(self, name, unit, ours, other, against_it, again, size_bytes=0, more=None):
+        """Print one figure, and write its JSON line.  `ours`, `other`: Summary in ns; `against_it`: Comparison.
+
+        `more` goes into the JSON line.
+        """
         if not self.has_head:
             self.head()
         if size_bytes and not self.speeds:
@@ -202,7 +205,7 @@ class Table:
             line += "".join(f"{speed:10.3g}" for speed in speeds)
             record |= dict(zip(("gb_per_s", "other_gb_per_s"), speeds))
         print(line, flush=True)
-        self.write(record)
+        self.write(record | (more or {}))
 
     def write(self, record):
         if self.json_file:

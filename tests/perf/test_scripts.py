@@ -77,6 +77,23 @@ def test_soak_names_a_leak():
     ]
 
 
+def test_auto_against_fast_and_the_cost_of_an_unused_call(tmp_path):
+    lines = tmp_path / "lines"
+    done = run("auto_fast.py", "--quick", "--json", lines)
+    assert done.returncode == 0, done.stderr + done.stdout
+    records = {record["name"]: record for record in map(json.loads, lines.read_text().splitlines())}
+    modes = [record for name, record in records.items() if name.startswith("auto, ")]
+    assert [record["against"] for record in modes] == ["fast"] * 3
+    unused = [record for name, record in records.items() if name.startswith("unused call to ")]
+    assert len(unused) == 2
+    assert all(record["messages"] <= 3 for record in unused)  # counted, so exact on any machine
+    for record in [*modes, *unused]:
+        assert set(record) >= KEYS
+        assert record["other_median"] > 0
+        assert record["interval"][0] <= record["ratio"] <= record["interval"][1]
+    assert done.stdout.count("messages and") == 2
+
+
 def test_regress_on_one_kernel_and_the_encode_path(tmp_path):
     """All figures take a minute: test_regress_whole.py."""
     root = PERF.parent
