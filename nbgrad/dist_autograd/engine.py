@@ -25,7 +25,7 @@ from nbgrad.errors import (
     RpcTimeout,
     SharedMemoryFull,
 )
-from nbgrad.rpc.message import DROP_PASS, EXTRA, FAILURE, GRAD, H0, H1, REPORT, SETTLE
+from nbgrad.rpc.message import DROP_PASS, EXTRA, FAILURE, GRAD, H0, H1, LETTER, REPORT
 from nbgrad.shm import bell, words
 from nbgrad.shm.layout import PASSES
 
@@ -69,7 +69,7 @@ class Engine:
         self.n_rows = 0
         self.new_rows = itertools.count()
         self.running: dict[int, Running] = {}
-        for kind in (GRAD, SETTLE):
+        for kind in (GRAD, LETTER):
             agent.on(kind, self.on_message)
         agent.on(FAILURE, self.on_failure)
         agent.on(REPORT, self.on_report)

@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 
-from nbgrad.autograd.anomaly import Trace, refuse_nan
 from nbgrad.autograd.grad_buffer import add_into, added, one_like
 from nbgrad.autograd.grad_mode import set_enabled
 from nbgrad.autograd.hooks import run_post, run_pre
@@ -36,7 +35,7 @@ from nbgrad.dist_autograd.send_recv import (
     run_send_hooks,
     unpack_mask,
 )
-from nbgrad.dist_autograd.settle import on_letter, write_letters
+from nbgrad.dist_autograd.settle import on_letter, post_letters, say_at_contact, take_part
 from nbgrad.dist_autograd.walk import walk
 from nbgrad.errors import GraphError, ProtocolError
 from nbgrad.rpc.message import ARRAYS, GRAD, H2, H3, H4, KIND
@@ -44,7 +43,7 @@ from nbgrad.rpc.request import is_interrupt
 from nbgrad.shm.binding import block_of
 
 ndarray = np.ndarray
-RETAIN, ABSENT = 1, 2  # flags in h3 of a GRAD
+RETAIN = 1  # flag in h3 of a GRAD
 
 
 class Part:
@@ -70,7 +69,10 @@ class Part:
         self.snapshot: dict = {}  # K: message id -> SendRpcBackward
         self.served: set = set()
         self.absent: set = set()  # of the served: those that got the word that there is no gradient
-        self.declared: set = set()  # message ids of recvs whose sends were told that they get none
+        self.declared: set = (
+            set()
+        )  # message ids of recvs outside of this pass, whose sends were told that they get none
+        self.words: dict = {}  # rank -> negated message ids of recvs inside that got none, to be told at the end of `drain`
         self.leaves: dict = {}  # leaf -> its sum in this pass
         self.node: Any = None  # node or leaf that runs now, for error messages
         self.in_hook = False
@@ -165,7 +167,7 @@ class Part:
                 else:
                     on_letter(self, message)
                 if self.is_late:
-                    write_letters(self, {})
+                    take_part(self, {})
         except BaseException as error:
             self.engine.failed(self, error)
             if is_interrupt(error):  # raised when what is queued has given its units back
@@ -184,7 +186,10 @@ class Part:
         snapshot = self.snapshot = dict(self.context.sends)
         self.has_user_code = walk([*roots, *snapshot.values()], self.table, self.seen)
         ledger.count_sends(self.row, len(snapshot), 1 << self.agent.rank)
-        self.is_late = ledger.phase(self.row) != 0
+        if ledger.phase(self.row):
+            self.is_late = True
+        elif not self.fast and not self.seen.issuperset(self.context.recvs.values()):
+            say_at_contact(self)
 
     # ------------------------------------------------------------ messages
 
@@ -207,12 +212,10 @@ class Part:
         self.drain(ready)
 
     def on_grad(self, message: tuple) -> None:
-        """The gradient of one of our sends, or the word that there is none."""
+        """The gradient of one of our sends."""
         message_id, flags, arrays = message[H2], message[H3], message[ARRAYS]
         send = self.snapshot.get(message_id)
         if send is None:  # sent after the snapshot: not part of this pass
-            if flags & ABSENT:
-                return
             raise ProtocolError(
                 f"a gradient came for message {message_id}, which this pass has not counted"
             )
@@ -220,12 +223,9 @@ class Part:
         trace = self.agent.trace
         if trace:
             note_gradient(trace, send, self.agent, self.id, time.perf_counter_ns())
-        if flags & ABSENT:
-            self.absent.add(message_id)
-        else:  # (ABSENT may come from a worker that was never told)
-            self.retain = bool(flags & RETAIN)
+        self.retain = bool(flags & RETAIN)
         arrays, mask = unpack_mask(arrays, message[H4])
-        if send.hooks is not None and not flags & ABSENT:
+        if send.hooks is not None:
             self.node, self.in_hook = send, True
             arrays, mask = run_send_hooks(send, arrays, mask)
             self.in_hook = False
@@ -337,8 +337,6 @@ class Part:
                 cotangents = node.vjp(node.residuals, g)  # it does not take sparse ones
             if start_ns:
                 trace("backward", class_name(node.name), start_ns)
-            if Trace.checks:
-                refuse_nan(node, cotangents)
             if node.hooks is not None:
                 self.in_hook = True
                 cotangents = run_post(node, cotangents, g)
@@ -350,6 +348,9 @@ class Part:
                 if edge is not None:
                     deliver(edge, cotangent, ready)
             cotangents = cotangent = None
+        if self.words:
+            letters, self.words = self.words, {}
+            post_letters(self, letters)
 
     def hooked_leaf(self, leaf: Tensor, g: Any) -> Any:
         """The sum of a leaf after its hooks."""
@@ -370,7 +371,7 @@ class Part:
                 f"before the end of its `with` block"
             )
         if absent and not self.fast:
-            self.post(node.source, GRAD, node.message_id, ABSENT, 0, ())
+            self.words.setdefault(node.source, []).append(-node.message_id)
             return
         hooks = None if absent else node.hooks
         if hooks is not None:

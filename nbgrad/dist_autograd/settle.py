@@ -1,10 +1,15 @@
-"""Settle: a pass has come to rest with sends unserved, so its workers tell each other which of them get no gradient.
+"""Settle: sends whose results are unused get no gradient; workers tell each other of which that is so.
 
-    whoever finds it at rest ──letters──► all touched workers, and whoever holds the other end of its unserved sends
-    each worker, once        ──letters──► likewise; and an answer to each question that it gets
+    first contact     ──letters──►  "of these sends of yours I use nothing": what a worker knows at once
+    a node gets none  ──letters──►  likewise
+    at rest, with sends unserved: the round
+    who finds it so   ──letters──►  all touched workers, and whoever holds the other end of its unserved sends: "will these of
+                                    mine be served?"
+    each, once        ──letters──►  the same, and an answer to each question that it gets
 
 A letter is a message with up to four numbers.  A message id asks whether that send of its writer will be served; a negated
-one says that a send of its reader will not, asked or not.  One unused call costs two or three messages in all.
+one says that a send of its reader will not.  Where all results are used there is no letter; one unused call costs two or
+three, and mostly no round.
 
 Note [Settle]
 ~~~~~~~~~~~~~
@@ -15,57 +20,31 @@ S1 (complete)  one round serves all sends that were counted: by their recv's gra
 S2 (once)      a send gets one word: `declared` holds what was said, and what was said unasked is not said again.
 S3 (order)     a question comes through the ring through which the send's own message came, so a recv that is not there
                belongs to a call that was given up, or begins later: no node of this pass can need it.
-S4 (bounded)   nothing is said unasked to workers that the pass did not touch: they may have no need to take part.
-In mode "fast" what is said is only reported, to the caller, who raises.
+S4 (bounded)   nothing is said unasked to workers that the pass would not touch, since that alone would make them take part:
+               at first contact only to those to whom a counted send went, since it must be served, and that touches them.
+In mode "fast" nothing is said before the round, and what is said is only reported, to the caller, who raises.
 """
 
 from typing import Any
 
 from nbgrad.dist_autograd import ledger
-from nbgrad.rpc.message import H2, H5, REPORT, SETTLE, SOURCE
+from nbgrad.rpc.message import H2, H5, LETTER, REPORT, SOURCE
 
 PER_LETTER = H5 + 1 - H2
 
 
-def open_round(part: Any) -> None:
-    """The finisher's letters; it holds the only unit, and the phase says that the pass settles."""
-    touched = ledger.touched(part.row) & ~(1 << part.agent.rank)
-    write_letters(part, {rank: [] for rank in range(part.agent.world) if touched >> rank & 1})
+def say_at_contact(part: Any) -> None:
+    """Some recvs here are not part of the pass: tell those senders that will take part in it anyway."""
+    letters: dict = {}
+    ranks = {send.target for send in part.snapshot.values()}
+    say_outside(part, ranks, letters)
+    post_letters(part, letters)
 
 
-def on_letter(part: Any, message: tuple) -> None:
-    """Take what is said, answer what is asked; the first one is also answered by letters of this worker's own."""
-    ready: list = []
-    answers = []
-    for number in message[H2 : H5 + 1]:
-        if number > 0:
-            if is_outside(part, number):
-                answers.append(-number)
-        elif -number in part.snapshot:  # (else sent after the snapshot, or no number at all)
-            if part.fast:
-                report(part, part.snapshot[-number])
-            else:
-                part.serve_nothing(-number, ready)
-    part.drain(ready)
-    write_letters(part, {message[SOURCE]: answers} if answers else {})
-
-
-def write_letters(part: Any, letters: dict) -> None:
-    """Post letters {rank: numbers}, with, once, what this worker has to ask and to say."""
-    if not part.asked:
-        part.asked = True
-        part.is_late = False
-        for message_id, send in part.snapshot.items():
-            if message_id not in part.served:
-                letters.setdefault(send.target, []).append(message_id)
-        touched = ledger.touched(part.row)
-        for message_id, recv in list(part.context.recvs.items()):
-            source = recv.source
-            if (touched >> source & 1 or source in letters) and is_outside(part, message_id):
-                letters.setdefault(source, []).append(-message_id)
-    for rank, numbers in letters.items():
-        for k in range(0, len(numbers) or 1, PER_LETTER):
-            post_letter(part, rank, numbers[k : k + PER_LETTER])
+def say_outside(part: Any, ranks: set, letters: dict) -> None:
+    for message_id, recv in list(part.context.recvs.items()):
+        if recv.source in ranks and is_outside(part, message_id):
+            letters.setdefault(recv.source, []).append(-message_id)
 
 
 def is_outside(part: Any, message_id: int) -> bool:
@@ -77,10 +56,54 @@ def is_outside(part: Any, message_id: int) -> bool:
     return True
 
 
+def open_round(part: Any) -> None:
+    """The finisher's letters; it holds the only unit, and the phase says that the pass settles."""
+    touched = ledger.touched(part.row) & ~(1 << part.agent.rank)
+    take_part(part, {rank: [] for rank in range(part.agent.world) if touched >> rank & 1})
+
+
+def take_part(part: Any, letters: dict) -> None:
+    """Post letters {rank: numbers}, with, once, what this worker has to ask and to say in the round."""
+    if not part.asked:
+        part.asked = True
+        part.is_late = False
+        for message_id in part.snapshot.keys() - part.served:
+            letters.setdefault(part.snapshot[message_id].target, []).append(message_id)
+        touched = ledger.touched(part.row)
+        ranks = {rank for rank in range(part.agent.world) if touched >> rank & 1 or rank in letters}
+        say_outside(part, ranks, letters)
+    post_letters(part, letters)
+
+
+def on_letter(part: Any, message: tuple) -> None:
+    """Take what is said, answer what is asked; in the round also take part in it."""
+    ready: list = []
+    letters: dict = {}
+    is_round = ledger.phase(part.row) != 0
+    for number in message[H2 : H5 + 1]:
+        if number > 0:
+            if is_outside(part, number):
+                letters.setdefault(message[SOURCE], []).append(-number)
+        elif -number in part.snapshot:  # (else sent after the snapshot, or no number at all)
+            if part.fast:
+                report(part, part.snapshot[-number])
+            else:
+                part.serve_nothing(-number, ready)
+    part.drain(ready)
+    if is_round:
+        take_part(part, letters)
+
+
+def post_letters(part: Any, letters: dict) -> None:
+    for rank, numbers in letters.items():
+        for k in range(0, len(numbers) or 1, PER_LETTER):
+            post_letter(part, rank, numbers[k : k + PER_LETTER])
+
+
 def post_letter(part: Any, rank: int, numbers: list) -> None:
     part.n_messages += 1
     header = *numbers, *[0] * (PER_LETTER - len(numbers))
-    part.agent.post(rank, part.row, SETTLE, part.id, part.context.id, *header, (), None)
+    part.agent.post(rank, part.row, LETTER, part.id, part.context.id, *header, (), None)
 
 
 def report(part: Any, send: Any) -> None:

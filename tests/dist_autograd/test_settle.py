@@ -1,4 +1,4 @@
-"""The settle round: what it costs in messages, whom it disturbs, and that everybody hears exactly once."""
+"""Letters about unused results: what they cost in messages, whom they disturb, and that everybody hears exactly once."""
 
 from types import SimpleNamespace
 
@@ -8,7 +8,7 @@ import nbgrad as nb
 from nbgrad import dist_autograd, rpc
 from nbgrad.dist_autograd.settle import is_outside, on_letter, post_letter
 from nbgrad.errors import FastModeError
-from nbgrad.rpc.message import SETTLE
+from nbgrad.rpc.message import LETTER
 from tests.dist_autograd.worlds import add, mul, own_alone, reset
 from tests.groups import on_all
 
@@ -79,6 +79,21 @@ def twenty_unused(x, y):
     return used(x, y)
 
 
+def number(x):
+    return 7
+
+
+def returns_a_number(x, y):
+    rpc.rpc_sync(1, number, (x,))
+    return used(x, y)
+
+
+def returns_a_number_elsewhere(x, y):
+    """Worker 2 has no reason to take part, so it must be asked."""
+    rpc.rpc_sync(2, number, (x,))
+    return used(x, y)
+
+
 def nothing_to_ask(x, y):
     """A result without gradient arguments: only worker 2 has a send, and the pass never goes there."""
     rpc.rpc_sync(2, own_alone)
@@ -90,16 +105,18 @@ def nothing_to_ask(x, y):
     [
         (used, 0),
         (nothing_to_ask, 0),
-        (unused_same_worker, 3),
-        (unused_other_worker, 3),
+        (unused_same_worker, 2),
+        (unused_other_worker, 2),
         (unused_alone, 2),
-        (unused_to_self, 1),
-        (unused_inside, 4),
-        (two_unused_same_worker, 4),
-        (twenty_unused, 20 + 15),
+        (unused_to_self, 0),
+        (unused_inside, 2),
+        (two_unused_same_worker, 2),
+        (twenty_unused, 10),
+        (returns_a_number, 1),
+        (returns_a_number_elsewhere, 3),
     ],
 )
-def test_messages_of_a_round(group3, forward, most):
+def test_messages_of_a_pass(group3, forward, most):
     n_used, gradient = group3.call(messages_of, used, "auto")
     assert gradient == [1.0, 1.0]
     n, gradient = group3.call(messages_of, forward, "auto")
@@ -122,7 +139,7 @@ def test_workers_that_need_nothing_are_left_alone(group3):
 
 
 def later_passes():
-    """Each pass of a long context has its round; sums stay right, and unused ones cost no more than half a letter."""
+    """Old pairs of a context are unused in each later pass."""
     on_all(reset)
     x, y = nb.ones(2, requires_grad=True), nb.ones(2, requires_grad=True)
     with dist_autograd.context() as context_id:
@@ -131,7 +148,7 @@ def later_passes():
         return dist_autograd.get_gradients(context_id)[x].data.tolist()
 
 
-def test_a_long_context_settles_in_each_pass(group3):
+def test_each_pass_of_a_long_context_comes_out_right(group3):
     assert group3.call(later_passes) == [12.0, 12.0]
 
 
@@ -162,11 +179,12 @@ def test_a_letter_is_one_message_of_fixed_size(numbers):
     context = SimpleNamespace(id=5)
     part = SimpleNamespace(agent=agent, n_messages=0, row=8, id=9, context=context)
     post_letter(part, 1, numbers)
-    assert posted == [(1, 8, SETTLE, 9, 5, *(numbers + [0] * 4)[:4], (), None)]
+    assert posted == [(1, 8, LETTER, 9, 5, *(numbers + [0] * 4)[:4], (), None)]
 
 
-def test_a_word_for_a_send_that_was_not_counted_is_nothing():
+def test_a_word_for_a_send_that_was_not_counted_is_nothing(monkeypatch):
+    monkeypatch.setattr("nbgrad.dist_autograd.ledger.phase", lambda row: 0)
     part = part_with([], {})
-    part.__dict__.update(snapshot={}, asked=True, fast=False, drain=lambda ready: None)
-    message = (1, SETTLE, 0, 0, -7, 0, 0, 0, (), None)
+    part.__dict__.update(row=8, snapshot={}, asked=True, fast=False, drain=lambda ready: None)
+    message = (1, LETTER, 0, 0, -7, 0, 0, 0, (), None)
     on_letter(part, message)  # neither served nor answered: `part` could do neither

@@ -87,7 +87,7 @@ def several_roots():
         dist_autograd.backward(context_id, [a, b, c])
         found = dist_autograd.get_gradients(context_id)
         assert nb.allclose(found[x], y.detach() + 2)
-        assert nb.allclose(found[y], x.detach())
+        assert nb.allclose(found[y], x.detach(), atol=1e-6)  # 1 + x - 1, in any order
 
 
 def backward_often():

@@ -5,7 +5,7 @@ from nbgrad.shm.record import N_HEADER
 
 
 def test_kinds_are_distinct_and_leave_room_for_the_transfer():
-    names = "CALL REPLY ERROR INTERN CHUNK RREF GRAD SETTLE RELEASE FAILURE REPORT DROP_PASS"
+    names = "CALL REPLY ERROR INTERN CHUNK RREF GRAD LETTER RELEASE FAILURE REPORT DROP_PASS"
     kinds = [getattr(message, name) for name in names.split()]
     assert len(set(kinds)) == len(kinds)
     assert all(0 < kind < 128 for kind in kinds)

@@ -126,7 +126,7 @@ SEARCHES = {  # what was planted, and how it is found: (search, what the failure
         "wait for ever: worker0 for a write, worker1 for a write",
     ),
     "small rings without draining, seeds": (
-        seeds(random_passes(3, 30), NO_DRAINING, slices=True),
+        seeds(random_passes(3, 60), NO_DRAINING, slices=True),
         "still running|nothing but time-outs",
     ),
     "doorbell bits cleared after popping, all schedules": (

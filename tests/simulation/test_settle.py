@@ -18,13 +18,20 @@ PLANTED = {  # Note [Settle]: what is broken -> patches
     ],
     "S1: only touched workers are asked": [
         Patch(
-            settle.write_letters,
-            "if message_id not in part.served:",
-            "if message_id not in part.served and ledger.touched(part.row) >> send.target & 1:",
+            settle.take_part,
+            "in part.snapshot.keys() - part.served:",
+            "in [m for m in part.snapshot.keys() - part.served if "
+            "ledger.touched(part.row) >> part.snapshot[m].target & 1]:",
         )
+    ],
+    "S1: a recv that was told there is nothing does not pass it on": [
+        Patch(Part.drain, "if self.words:", "if False:")
     ],
     "S1: a worker that is first touched by a gradient in the round does not ask": [
         Patch(Part.handle, "if self.is_late:", "if False:")
+    ],
+    "S2: a word for a recv that is part of the pass": [
+        Patch(settle.is_outside, " or recv in part.seen", "")
     ],
     "S2: what was said is not remembered": [
         Patch(settle.is_outside, "message_id in part.declared or recv", "recv")
