@@ -21,12 +21,12 @@ from nbgrad.errors import NbgradError
 from nbgrad.profile import chrome
 from nbgrad.profile.averages import Average, Averages, averages
 from nbgrad.profile.events import Event
-from nbgrad.profile.recorder import start, stop
+from nbgrad.profile.recorder import nbgrad_profile_begin, nbgrad_profile_end
 from nbgrad.rpc import api as rpc_api
 from nbgrad.rpc import state
 
 next_number = itertools.count().__next__
-OWN = ("start", "stop")  # calls of the profiler itself
+OWN = nbgrad_profile_begin.__name__, nbgrad_profile_end.__name__  # calls of the profiler itself
 IGNORED = {
     "use_cpu",
     "use_kineto",
@@ -153,11 +153,11 @@ class profile(Profile):  # noqa: N801  (PyTorch's name)
         try:
             for rank in others:
                 self.ranks.append(rank)
-                rpc_api.rpc_sync(rank, start, args=(self.number,))
+                rpc_api.rpc_sync(rank, nbgrad_profile_begin, args=(self.number,))
         except BaseException:
             self.collect(suppress(NbgradError))
             raise
-        start(self.number)
+        nbgrad_profile_begin(self.number)
         return self
 
     def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
@@ -167,11 +167,11 @@ class profile(Profile):  # noqa: N801  (PyTorch's name)
 
     def collect(self, guard: Any) -> None:
         """End the recording everywhere."""
-        found = stop(self.number)
+        found = nbgrad_profile_end(self.number)
         for rank in self.ranks:
             if state.State.agent is self.agent:  # the group has not been left inside of the block
                 with guard:
-                    found += rpc_api.rpc_sync(rank, stop, args=(self.number,))
+                    found += rpc_api.rpc_sync(rank, nbgrad_profile_end, args=(self.number,))
         self.events = joined(found)
 
 

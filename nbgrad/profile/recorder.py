@@ -35,14 +35,14 @@ recorder = Recorder()
 lock = threading.Lock()
 
 
-def start(profile: str) -> None:
+def nbgrad_profile_begin(profile: str) -> None:
     """On a worker: begin to record for a profile."""
     with lock:
         recorder.lists[profile] = []
         switch()
 
 
-def stop(profile: str) -> list[Event]:
+def nbgrad_profile_end(profile: str) -> list[Event]:
     """On a worker: end, and give what was recorded; nothing if it never began."""
     with lock:
         told = recorder.lists.pop(profile, [])

@@ -189,3 +189,23 @@ def test_functions_may_have_a_name_of_their_own():
 def test_unknown_options_are_refused():
     with pytest.raises(TypeError, match="no option schedule"):
         profile(schedule=None)
+
+
+def start():
+    return stop()
+
+
+def stop():
+    return 7
+
+
+def calls_of_functions_with_common_names():
+    with nb.profile.profile() as p:
+        rpc.rpc_sync("worker1", start)
+        rpc.rpc_sync("worker1", stop)
+    return [event.name for event in p.of_kind("request")]
+
+
+def test_functions_of_the_user_may_be_called_start_and_stop(group2):
+    names = group2.call(calls_of_functions_with_common_names)
+    assert names == ["start(worker0 -> worker1)", "stop(worker0 -> worker1)"]
