@@ -32,7 +32,9 @@ new_builtin = ctypes.pythonapi.PyCFunction_NewEx
 new_builtin.restype = ctypes.py_object
 new_builtin.argtypes = [ctypes.POINTER(PyMethodDef), ctypes.py_object, ctypes.c_void_p]
 
-immortal = []  # method definitions and blocks: native code points into them until the process ends
+immortal: list = []  # method definitions and blocks: native code points into them until the process ends
+# (! a builtin may be freed after this module was cleared at exit, and looks at its definition then)
+ctypes.pythonapi.Py_IncRef(ctypes.py_object(immortal))
 
 
 @cache

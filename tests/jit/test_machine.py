@@ -1,6 +1,8 @@
 """Loading machine code, and the self-test of struct offsets."""
 
 import ctypes
+import subprocess
+import sys
 
 import llvmlite.binding as llvm
 import numpy as np
@@ -52,3 +54,23 @@ def test_a_builtin_keeps_its_block_alive():
     assert any(
         kept[1] is block for kept in machine.immortal if isinstance(kept, tuple) and len(kept) > 1
     )
+
+
+AT_EXIT = """
+import os
+from nbgrad.jit import machine
+
+class Tell:
+    def __del__(self, write=os.write):
+        write(1, b"freed")
+
+machine.immortal.append(Tell())
+"""
+
+
+def test_definitions_outlive_the_interpreter():
+    """A builtin that is freed late at exit still looks at its definition: the process crashed."""
+    done = subprocess.run(
+        [sys.executable, "-c", AT_EXIT], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == ""
