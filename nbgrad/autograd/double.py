@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from nbgrad.autograd.anomaly import described
 from nbgrad.autograd.node import Node
 from nbgrad.autograd.sparse import densified
 from nbgrad.autograd.tensor import Tensor
@@ -80,7 +81,7 @@ def pull_arrays(node: Node, g: Any) -> Any:
     except Exception as error:
         g = densified(g)
         if g is None:
-            error.add_note(f"(in the VJP of op {node.name!r}, during a backward pass)")
+            error.add_note(f"(in the VJP of {described(node)}, during a backward pass)")
             raise
         return node.vjp(node.residuals, g)
 
@@ -107,7 +108,7 @@ def pull_tensors(node: Node, g: Any) -> Any:
         return form(node, g)
     except Exception as error:
         error.add_note(
-            f"(in the VJP of op {node.name!r}, during a backward pass with create_graph)"
+            f"(in the VJP of {described(node)}, during a backward pass with create_graph)"
         )
         raise
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from nbgrad.autograd.anomaly import Trace, described, refuse_nan
 from nbgrad.autograd.buffers import is_sole
 from nbgrad.autograd.grad_buffer import accumulate, add_into, added
 from nbgrad.autograd.hooks import run_post, run_pre
@@ -68,7 +69,7 @@ def run(roots: list[Tensor], seeds: list[np.ndarray], retain_graph: bool) -> Non
     g: Any
     cotangent: Any
     cotangents: Any
-    record, start_ns = Watch.record, 0
+    record, start_ns, checks = Watch.record, 0, Trace.checks
     begin_ns = time.perf_counter_ns() if record is not None else 0
     order = reach(roots, sums)
     for root, g in zip(roots, seeds):
@@ -87,11 +88,13 @@ def run(roots: list[Tensor], seeds: list[np.ndarray], retain_graph: bool) -> Non
         except Exception as error:
             g = densified(g)
             if g is None:
-                error.add_note(f"(in the VJP of op {node.name!r}, during a backward pass)")
+                error.add_note(f"(in the VJP of {described(node)}, during a backward pass)")
                 raise
             cotangents = node.vjp(node.residuals, g)  # it does not take sparse ones
         if record is not None:
             record("backward", class_name(node.name), start_ns)
+        if checks:
+            refuse_nan(node, cotangents)
         if node.hooks is not None:
             cotangents = run_post(node, cotangents, g)
         if not retain_graph and node.residuals is not None:

@@ -12,6 +12,7 @@ import operator
 import time
 from typing import Any
 
+from nbgrad.autograd.anomaly import Trace, refuse_nan
 from nbgrad.autograd.double import pull_arrays, pull_tensors
 from nbgrad.autograd.engine import reach
 from nbgrad.autograd.grad_buffer import added
@@ -134,6 +135,8 @@ def run(roots: Any, seeds: Any, retain_graph: bool, kind: Any, inputs: Any) -> d
         cotangents = kind.pull(node, g)
         if record is not None:
             record("backward", class_name(node.name), start_ns)
+        if Trace.checks:
+            refuse_nan(node, cotangents)
         if node.hooks is not None:
             cotangents = kind.post(node, cotangents, g)
         if not retain_graph and node.residuals is not None:

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from nbgrad.autograd.anomaly import Trace, refuse_nan
 from nbgrad.autograd.grad_buffer import add_into, added, one_like
 from nbgrad.autograd.grad_mode import set_enabled
 from nbgrad.autograd.hooks import run_post, run_pre
@@ -337,6 +338,8 @@ class Part:
                 cotangents = node.vjp(node.residuals, g)  # it does not take sparse ones
             if start_ns:
                 trace("backward", class_name(node.name), start_ns)
+            if Trace.checks:
+                refuse_nan(node, cotangents)
             if node.hooks is not None:
                 self.in_hook = True
                 cotangents = run_post(node, cotangents, g)

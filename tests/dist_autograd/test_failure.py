@@ -197,3 +197,27 @@ def test_sends_note_the_line_of_the_call(group2):
     first, second = group2.call(sites_of_sends)
     assert first.rsplit(":", 1)[0] == second.rsplit(":", 1)[0] == __file__
     assert int(first.rsplit(":", 1)[1]) + 1 == int(second.rsplit(":", 1)[1])
+
+
+def make_nan(x):
+    return x.sqrt()
+
+
+def nan_there():
+    x = nb.zeros(2, requires_grad=True)
+    rpc.rpc_sync("worker1", set_sites, args=(True,))
+    try:
+        with dist_autograd.context() as context_id:
+            y = rpc.rpc_sync("worker1", make_nan, args=(x,))
+            with pytest.raises(BackwardError) as caught:
+                dist_autograd.backward(context_id, [(y * 0).sum()])
+            return str(caught.value), type(caught.value.__cause__).__name__
+    finally:
+        rpc.rpc_sync("worker1", set_sites, args=(False,))
+
+
+def test_nan_is_an_anomaly_where_that_is_looked_for(group2):
+    text, kind = group2.call(nan_there)
+    assert kind == "NonFiniteError"
+    assert "Function 'sqrt' returned nan values in its 0th output" in text
+    assert "test_failure.py:" in text
