@@ -86,6 +86,14 @@ class ForkedProcessError(NbgradError, RuntimeError):
     """A process forked from a worker used the worker's group, which only the worker itself may."""
 
 
+class ProcessGroupError(NbgradError, ValueError, RuntimeError):
+    """A process group is used where it can't be: not initialized, twice, after its end, or by a worker outside of it."""
+
+
+class CollectiveTimeout(NbgradError, RuntimeError, TimeoutError):
+    """Not all members of a process group came to a collective in time; the message names who is missing."""
+
+
 class SharedMemoryFull(NbgradError, OSError, RuntimeError):
     """No shared memory of the size asked for is left."""
 

@@ -1,6 +1,37 @@
 """`nbgrad.distributed`: the names of `torch.distributed` for rooms of nbgrad."""
 
+from nbgrad.collectives import (
+    GroupMember,
+    ProcessGroup,
+    ReduceOp,
+    Work,
+    all_gather,
+    all_gather_into_tensor,
+    all_reduce,
+    all_to_all,
+    all_to_all_single,
+    barrier,
+    broadcast,
+    destroy_process_group,
+    gather,
+    get_backend,
+    get_global_rank,
+    get_group_rank,
+    get_process_group_ranks,
+    get_rank,
+    get_world_size,
+    group,
+    init_process_group,
+    is_gloo_available,
+    is_initialized,
+    is_mpi_available,
+    is_nccl_available,
+    monitored_barrier,
+    new_group,
+    reduce,
+    reduce_scatter,
+    reduce_scatter_tensor,
+    scatter,
+)
 from nbgrad.dist_autograd import is_available
 from nbgrad.distributed import autograd, nn, optim, rpc
-
-__all__ = ["autograd", "is_available", "nn", "optim", "rpc"]

@@ -78,8 +78,13 @@ class Segment:
         descriptor = os.open(
             path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
         )
-        os.ftruncate(descriptor, size_bytes)
-        return cls(descriptor, size_bytes, name, owner=True)
+        try:
+            os.ftruncate(descriptor, size_bytes)
+            return cls(descriptor, size_bytes, name, owner=True)
+        except BaseException:
+            os.unlink(path)
+            os.close(descriptor)
+            raise
 
     @classmethod
     def attach(cls, name: str) -> "Segment":

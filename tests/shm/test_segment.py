@@ -76,3 +76,9 @@ def test_a_name_that_others_can_open_is_refused():
 def test_a_missing_name_is_not_found():
     with pytest.raises(FileNotFoundError):
         Segment.attach(unique("test-missing"))
+
+
+def test_a_segment_that_can_not_be_mapped_leaves_no_name():
+    with pytest.raises(StartupError, match="can't map"):
+        Segment.create(unique("test-huge"), 1 << 62)
+    assert not os.path.exists(f"{SHM}/{PREFIX}{unique('test-huge')}")

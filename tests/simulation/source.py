@@ -19,7 +19,12 @@ from types import SimpleNamespace
 from nbgrad.jit.compile import original
 from nbgrad.jit.primitive import Primitive
 
-KERNELS = ("nbgrad.shm.", "nbgrad.dist_autograd.ledger", "nbgrad.dist_autograd.context_rows")
+KERNELS = (
+    "nbgrad.shm.",
+    "nbgrad.dist_autograd.ledger",
+    "nbgrad.dist_autograd.context_rows",
+    "nbgrad.collectives.rounds",
+)
 REBUILT = {  # modules whose Python functions and classes are rebuilt, so that they call simulated kernels
     "nbgrad.dist_autograd.engine",
     "nbgrad.dist_autograd.part",
