@@ -44,7 +44,7 @@ from nbgrad.collectives.rounds import (
 from nbgrad.jit import fastcall
 from nbgrad.jit.fastcall import from_int, restore_thread, save_thread, to_int
 from nbgrad.jit.primitive import peek, peek32, poke
-from nbgrad.shm.waiting import PAUSES, YIELDS
+from nbgrad.shm.waiting import PAUSES, SPIN_NS, YIELDS
 from nbgrad.shm.wire import n_elements
 
 NOT_SMALL = (
@@ -145,6 +145,7 @@ def go(block, args, n_args):
     g = peek(block)
     patience = from_int(peek(args))
     thread = save_thread()
-    result = advance(g, PAUSES, YIELDS, patience)
+    spins = patience <= SPIN_NS  # a longer slice follows others in which nothing came
+    result = advance(g, PAUSES if spins else 1, YIELDS if spins else 0, patience)
     restore_thread(thread)
     return to_int(result)

@@ -26,6 +26,8 @@ from nbgrad.collectives.native import NOT_SMALL
 from nbgrad.collectives.operation import Operation, describe
 from nbgrad.collectives.premises import Premises
 from nbgrad.errors import CollectiveTimeout, DesyncError, ProcessGroupError
+from nbgrad.logs import logger
+from nbgrad.rpc.patience import warning_s
 from nbgrad.shm import words
 
 FIRST_SLICE_NS, LAST_SLICE_NS = 5_000_000, 200_000_000
@@ -58,7 +60,7 @@ class ProcessGroup:
         session = premises.session
         self.premises, self.session, self.slot, self.name = premises, session, slot, name
         self.members, self.me = members, members.index(session.rank)
-        self.timeout_s = timeout_s
+        self.timeout_s, self.warning_s = timeout_s, warning_s()
         self.number = premises.n_groups
         self.slots = premises.slots(slot, members)
         premises.free &= ~(1 << slot)
@@ -147,12 +149,16 @@ class ProcessGroup:
     def complete(self, timeout_s: float, keep: Any) -> int:
         """Go on until the operation under way is over; COMPLETE or NO_ROOM."""
         begun = time.monotonic()
-        patience, go = FIRST_SLICE_NS, self.block.go
+        patience, go, next_s = FIRST_SLICE_NS, self.block.go, self.warning_s
         try:
             while (result := go(patience)) == rounds.RUNNING:
-                self.look(begun, timeout_s)
-                if time.monotonic() - begun > IDLE_S:
+                waited = time.monotonic() - begun
+                self.look(waited, timeout_s)
+                if waited > IDLE_S:
                     patience = min(2 * patience, LAST_SLICE_NS)
+                if waited > next_s > 0:
+                    next_s *= 2
+                    logger.warning(self.lateness(waited))
         except BaseException as error:
             self.give_up(error, keep)
             raise
@@ -184,7 +190,7 @@ class ProcessGroup:
         line = (seq & 1) * rounds.LINE_BYTES + rounds.ROUND
         return [p for p, slot in enumerate(self.slots) if words.load(slot + line) != seq]
 
-    def look(self, begun: float, timeout_s: float) -> None:
+    def look(self, waited: float, timeout_s: float) -> None:
         """At the end of a slice: deaths, members that will not come any more, the deadline."""
         own = self.record(self.me, self.block[rounds.SEQ])
         self.session.check(own)
@@ -197,17 +203,20 @@ class ProcessGroup:
                     f"{self.members[self.me]} runs {own}: it never comes. All members must run the same collectives "
                     f"before destroy_process_group()."
                 )
-        if time.monotonic() - begun > timeout_s:
-            raise CollectiveTimeout(self.lateness(own, timeout_s))
+        if waited > timeout_s:
+            raise CollectiveTimeout(
+                f"{self.lateness(timeout_s)} The time is `timeout` of init_process_group() and new_group()."
+            )
 
-    def lateness(self, own: str, timeout_s: float) -> str:
-        """Who is missing at the deadline, and what those did last."""
+    def lateness(self, waited: float) -> str:
+        """For whom this member has waited so long, and what those did last."""
         seq = self.block[rounds.SEQ]
+        own = self.record(self.me, seq)
         late = [f"rank {self.members[p]} (last: {self.record(p, seq - 1)})" for p in self.missing()]
         return (
-            f"rank {self.members[self.me]} has waited {timeout_s:g} s in {own} of the process group {self.name!r} for "
+            f"rank {self.members[self.me]} has waited {waited:.3g} s in {own} of the process group {self.name!r} for "
             f"{', '.join(late)}. Does every member run the same collectives in the same order? Is one of them much slower, or "
-            f"waiting for something else? The time is `timeout` of init_process_group() and new_group()."
+            f"waiting for something else?"
         )
 
     def difference(self) -> str:
@@ -245,7 +254,7 @@ class ProcessGroup:
         self.begin = refuse
         self.tell(LEFT)
         self.waker.release()  # the thread ends
-        if not was_broken:
+        if was_broken or self.block[rounds.STAGE] == rounds.IDLE:  # no thread of ours is in it
             self.premises.free |= 1 << self.slot
             if self.thread is None:
                 spare.append(self.block)

@@ -18,6 +18,7 @@ from urllib.parse import parse_qs, urlsplit
 import numpy as np
 
 from nbgrad import group as workers
+from nbgrad import logs
 from nbgrad.collectives import operation, rounds
 from nbgrad.collectives.membership import GroupMember, State, default_group
 from nbgrad.collectives.operation import Kind
@@ -111,6 +112,9 @@ def init_process_group(
     except BaseException:
         leave(session)
         raise
+    if not logs.handlers:
+        logs.configure(session.name)
+    logs.logger.info(f"{State.default!r} has formed in pid {os.getpid()}")
     atexit.register(end_at_exit)
 
 

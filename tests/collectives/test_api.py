@@ -141,12 +141,13 @@ def held_elsewhere(rank, world):
     x = nb.ones(n)
     kept = x.detach()
     block = block_of(x.data)
-    arena.hold(block)
+    holder = arena.generation(block)
+    assert arena.hold(block, holder) == 1
     dist.all_reduce(x)
     assert (x.data == world).all()
     assert (kept.data == 1).all()
     assert block_of(x.data) != block
-    arena.release(block)
+    arena.release(block, holder)
 
 
 def test_values_that_others_hold_are_not_written(group2):

@@ -1,5 +1,6 @@
 """ProcessGroup while it waits: differences, late members, deaths, Ctrl-C, members that leave; and threads that take turns."""
 
+import logging
 import os
 import signal
 import threading
@@ -12,6 +13,7 @@ import pytest
 import nbgrad as nb
 import nbgrad.distributed as dist
 from nbgrad.errors import ProcessException
+from nbgrad.logs import logger
 from tests.collectives.everywhere import error_of, everywhere
 
 BIG = 100_000  # elements: more than a box, and born in the segment
@@ -103,6 +105,31 @@ def test_who_is_late_is_named_and_told(group3, n):
     kind, text = found[1][1]
     assert kind == "ProcessGroupError"
     assert "has given up" in text or "gave up" in text
+
+
+def waits_long(rank, world):
+    """Rank 0 waits for a while, and what it logs meanwhile."""
+    lines = []
+    handler = logging.Handler()
+    handler.emit = lambda record: lines.append(record.getMessage())
+    group = dist.new_group()
+    group.warning_s = 0.05
+    logger.addHandler(handler)
+    try:
+        if rank == 1:
+            threading.Event().wait(0.4)
+        dist.barrier(group)
+    finally:
+        logger.removeHandler(handler)
+    return lines
+
+
+def test_a_long_wait_says_what_it_waits_for(group2):
+    waited, slow = group2.call(everywhere, waits_long)
+    assert slow == []
+    assert 1 <= len(waited) <= 4  # twice as long each time
+    assert "in barrier of the process group" in waited[0]
+    assert "for rank 1 (last: new_group)" in waited[0]
 
 
 def leaves(rank, world):
