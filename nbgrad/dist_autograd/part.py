@@ -36,7 +36,7 @@ from nbgrad.dist_autograd.send_recv import (
     run_send_hooks,
     unpack_mask,
 )
-from nbgrad.dist_autograd.settle import on_letter, post_letters, say_at_contact, take_part
+from nbgrad.dist_autograd.settle import on_letter, post_letters, speak
 from nbgrad.dist_autograd.walk import walk
 from nbgrad.errors import GraphError, ProtocolError
 from nbgrad.rpc.message import ARRAYS, GRAD, H2, H3, H4, KIND
@@ -58,9 +58,8 @@ class Part:
         self.busy = False
         self.lock = threading.Lock()
         self.contacted = self.asked = False
-        self.is_late = (
-            False  # first contact came in the settle round, which has not been told to this worker
-        )
+        # Has not told yet what it does not use: that comes after the first message, for whose results others wait.
+        self.is_silent = False
         self.interrupt: BaseException | None = None  # Ctrl-C in a hook
         self.has_user_code = False  # hooks, or backward functions written in Python
         self.retain = False
@@ -167,8 +166,9 @@ class Part:
                     self.on_grad(message)
                 else:
                     on_letter(self, message)
-                if self.is_late:
-                    take_part(self, {})
+                if self.is_silent:
+                    self.is_silent = False
+                    speak(self)
         except BaseException as error:
             self.engine.failed(self, error)
             if is_interrupt(error):  # raised when what is queued has given its units back
@@ -187,10 +187,7 @@ class Part:
         snapshot = self.snapshot = dict(self.context.sends)
         self.has_user_code = walk([*roots, *snapshot.values()], self.table, self.seen)
         ledger.count_sends(self.row, len(snapshot), 1 << self.agent.rank)
-        if ledger.phase(self.row):
-            self.is_late = True
-        elif not self.fast and not self.seen.issuperset(self.context.recvs.values()):
-            say_at_contact(self)
+        self.is_silent = True
 
     # ------------------------------------------------------------ messages
 
@@ -211,6 +208,8 @@ class Part:
         for root in roots:
             self.deliver((root.node, root.idx), one_like(root.data), ready)
         self.drain(ready)
+        self.is_silent = False
+        speak(self)
 
     def on_grad(self, message: tuple) -> None:
         """The gradient of one of our sends."""

@@ -1,6 +1,6 @@
 """Settle: sends whose results are unused get no gradient; workers tell each other of which that is so.
 
-    first contact     ──letters──►  "of these sends of yours I use nothing": what a worker knows at once
+    first message     ──letters──►  "of these sends of yours I use nothing": what a worker knows at once
     a node gets none  ──letters──►  likewise
     at rest, with sends unserved: the round
     who finds it so   ──letters──►  all touched workers, and whoever holds the other end of its unserved sends: "will these of
@@ -21,7 +21,7 @@ S2 (once)      a send gets one word: `declared` holds what was said, and what wa
 S3 (order)     a question comes through the ring through which the send's own message came, so a recv that is not there
                belongs to a call that was given up, or begins later: no node of this pass can need it.
 S4 (bounded)   nothing is said unasked to workers that the pass would not touch, since that alone would make them take part:
-               at first contact only to those to whom a counted send went, since it must be served, and that touches them.
+               before the round only to those to whom a counted send went, since it must be served, and that touches them.
 In mode "fast" nothing is said before the round, and what is said is only reported, to the caller, who raises.
 """
 
@@ -33,12 +33,14 @@ from nbgrad.rpc.message import H2, H5, LETTER, REPORT, SOURCE
 PER_LETTER = H5 + 1 - H2
 
 
-def say_at_contact(part: Any) -> None:
-    """Some recvs here are not part of the pass: tell those senders that will take part in it anyway."""
-    letters: dict = {}
-    ranks = {send.target for send in part.snapshot.values()}
-    say_outside(part, ranks, letters)
-    post_letters(part, letters)
+def speak(part: Any) -> None:
+    """After the first message: tell those senders of unused results that will take part anyway; or take part in the round."""
+    if ledger.phase(part.row):
+        take_part(part, {})
+    elif not part.fast and not part.seen.issuperset(part.context.recvs.values()):
+        letters: dict = {}
+        say_outside(part, {send.target for send in part.snapshot.values()}, letters)
+        post_letters(part, letters)
 
 
 def say_outside(part: Any, ranks: set, letters: dict) -> None:
@@ -66,7 +68,6 @@ def take_part(part: Any, letters: dict) -> None:
     """Post letters {rank: numbers}, with, once, what this worker has to ask and to say in the round."""
     if not part.asked:
         part.asked = True
-        part.is_late = False
         for message_id in part.snapshot.keys() - part.served:
             letters.setdefault(part.snapshot[message_id].target, []).append(message_id)
         touched = ledger.touched(part.row)

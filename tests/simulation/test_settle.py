@@ -28,7 +28,7 @@ PLANTED = {  # Note [Settle]: what is broken -> patches
         Patch(Part.drain, "if self.words:", "if False:")
     ],
     "S1: a worker that is first touched by a gradient in the round does not ask": [
-        Patch(Part.handle, "if self.is_late:", "if False:")
+        Patch(Part.handle, "if self.is_silent:", "if False:")
     ],
     "S2: a word for a recv that is part of the pass": [
         Patch(settle.is_outside, " or recv in part.seen", "")
