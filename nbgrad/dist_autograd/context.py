@@ -225,3 +225,7 @@ class Contexts:
             context is not None and context_id >> 48 == self.agent.rank
         ):  # (two may release it at once)
             self.free.append(context_id & 0xFFFF)
+        if context is not None:
+            # Parts know their context: a cycle, which would keep blocks of others until Python's collector runs.
+            with context.lock:
+                context.passes.clear()

@@ -99,6 +99,8 @@ class Request(UserCode):
             if is_interrupt(error):
                 raise
         finally:
+            # The send function of the reply keeps this request to describe itself, and must not keep the arguments.
+            self.message = message[:ARRAYS]
             joint.leave(previous)
 
     def note(self, trace: Any, start_ns: int) -> None:

@@ -13,7 +13,7 @@ from nbgrad import dist_autograd, rpc
 from nbgrad.dist_autograd.context import Context, Contexts, thread
 from nbgrad.errors import ContextError
 from nbgrad.rpc import state
-from nbgrad.shm import arena
+from nbgrad.shm import arena, words
 from tests.groups import eventually, on_all
 
 
@@ -341,3 +341,42 @@ def test_a_context_hands_out_copies_of_its_tables():
     ):
         assert table == own
         assert table is not own
+
+
+def bump():
+    """How much of this worker's arena has ever been used."""
+    arena_address = state.agent().binding.arena
+    return words.load(arena_address + arena.BUMP)
+
+
+def collector(enabled):
+    (gc.enable if enabled else gc.disable)()
+
+
+def passes_without_collector():
+    def one():
+        x = (nb.ones(1 << 16) * 2).detach().requires_grad_()
+        with dist_autograd.context() as context_id:
+            loss = rpc.rpc_sync(1, nb.mul, (x, x)).sum()
+            dist_autograd.backward(context_id, [loss])
+            return dist_autograd.get_gradients(context_id)[x].sum().item()
+
+    for rank in range(2):
+        rpc.rpc_sync(rank, collector, (False,))
+    try:
+        for _ in range(8):
+            one()
+        before = [rpc.rpc_sync(rank, bump) for rank in range(2)]
+        sums = {one() for _ in range(30)}
+        return sums, before, [rpc.rpc_sync(rank, bump) for rank in range(2)]
+    finally:
+        for rank in range(2):
+            rpc.rpc_sync(rank, collector, (True,))
+
+
+def test_blocks_come_back_without_the_collector(group2):
+    """What a worker was sent for a context goes back with its release, not when Python finds cycles."""
+    sums, before, after = group2.call(passes_without_collector)
+    assert sums == {4.0 * (1 << 16)}
+    grown = [(b - a) / (4 << 16) for a, b in zip(before, after)]
+    assert max(grown) <= 4, f"the arenas grew by {grown} arrays in 30 contexts"
