@@ -60,12 +60,14 @@ def values_of(data: Any) -> np.ndarray:
         return as_array(data).astype(Default.dtype)
     if isinstance(data, Tensor):
         return data.data
+    if isinstance(data, np.generic):  # what NumPy makes of arrays without dimensions
+        return np.asarray(data)
     if isinstance(data, int | float):
         raise DtypeError(
             f"Tensor({data!r}, ...) is not clear: nb.tensor({data!r}) makes a tensor of that value, nb.empty(...) one of a "
             f"size"
         )
-    return data  # a sparse array, a NumPy number
+    return data  # a sparse array
 
 
 class Tensor:
