@@ -83,8 +83,8 @@ def run(name, framework, python, folder):
 def check(name, output):
     """What the program printed is what a program that learns prints."""
     for pattern in RUNS[name][1]:
-        found = re.search(f"^{pattern}$", output, re.MULTILINE)
-        assert found, f"no line {pattern!r} in\n{output}"
+        found = re.search(pattern, output)  # anywhere: lines of two workers may become one
+        assert found, f"no {pattern!r} in\n{output}"
         numbers = {key: float(value) for key, value in found.groupdict().items()}
         if "last" in numbers:
             assert numbers["last"] < 0.9 * numbers["first"], output
