@@ -121,6 +121,10 @@ class RpcEncodeError(NbgradError, RuntimeError, TypeError):
     """An argument or a result of a remote call can't be sent to another process."""
 
 
+class NotRegistered(NbgradError, RuntimeError, PermissionError):
+    """A function or class that a group of trust "registered" does not let other workers use."""
+
+
 class MessageTooLarge(NbgradError, RuntimeError, ValueError):
     """A message does not fit into the ring between two workers."""
 

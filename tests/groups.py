@@ -13,6 +13,7 @@ import contextlib
 import faulthandler
 import functools
 import gc
+import importlib
 import os
 import pickle
 import shutil
@@ -43,8 +44,10 @@ SETTLE_S = 2.0  # what runs in the background (releases, deletes) is done
 # ---------------------------------------------------------------- in the workers
 
 
-def serve(rank, world, pipe, folder, options):
+def serve(rank, world, pipe, folder, options, modules):
     """The program of a worker."""
+    for module in modules:
+        importlib.import_module(module)
     warnings.simplefilter("error")
     faulthandler.register(signal.SIGUSR1, open(folder / f"stacks of worker{rank}", "w"))  # noqa: SIM115
     threading.excepthook = functools.partial(note_error, folder / f"errors of worker{rank}")
@@ -136,10 +139,10 @@ class Group:
     """A group of `world` workers.
 
     ring_capacity and arena_bytes replace those of the segment's layout; `timeout_s` is the default of its calls, and
-    `options` are further ones of init_rpc.
+    `options` are further ones of init_rpc, `modules` what the workers import first.
     """
 
-    def __init__(self, world, timeout_s=60.0, options=None, **sizes):
+    def __init__(self, world, timeout_s=60.0, options=None, modules=(), **sizes):
         self.world = world
         options = {"rpc_timeout": timeout_s} | (options or {})
         self.folder = Path(tempfile.mkdtemp(prefix="nbgrad-group-"))
@@ -147,7 +150,7 @@ class Group:
         self.pipe, theirs = Pipe()
         with mock.patch("nbgrad.group.processes.Layout", functools.partial(Layout, **sizes)):
             self.context = nb.multiprocessing.spawn(
-                serve, args=(world, theirs, self.folder, options), nprocs=world, join=False
+                serve, args=(world, theirs, self.folder, options, modules), nprocs=world, join=False
             )
         theirs.close()
         assert self.receive("init_rpc", START_S)[0] == "ready"

@@ -43,6 +43,7 @@ HOMES = {  # one room per library
     "numba": "jit",
     "llvmlite": "jit",
     "click": "cli",
+    "cloudpickle": "rpc",
     "rich": "cli",
     "matplotlib": "dist_autograd",
 }

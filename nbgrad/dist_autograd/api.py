@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from nbgrad.autograd.parameter import Parameter, cast
 from nbgrad.autograd.sparse import SparseArray
 from nbgrad.autograd.tensor import Tensor
 from nbgrad.dist_autograd import ledger
@@ -40,6 +41,8 @@ def attach(agent: Any) -> None:
 
 
 codec.Tensors.kind = Tensor
+codec.Tensors.names = {"Parameter": Parameter}
+codec.Tensors.cast = cast
 codec.Tensors.sparse = SparseArray
 rpc_api.on_start.append(attach)
 rpc_api.debug_info.append(lambda: _get_debug_info())

@@ -1,19 +1,18 @@
 """Failures of a pass: what travels to the caller, and what is raised there."""
 
-import pickle
 from typing import Any, NoReturn
 
 from nbgrad.autograd.anomaly import site_of
 from nbgrad.autograd.tensor import Tensor
 from nbgrad.errors import BackwardError
-from nbgrad.rpc import remote_error
+from nbgrad.rpc import plain, plain_read, remote_error
 
 
 def pack_failure(error: BaseException, node: Any, in_hook: bool, agent: Any) -> bytes:
     """The record of an error in a node or leaf (or None), for the caller."""
     name = agent.session.names[agent.rank]
     op = getattr(node, "name", None)
-    return pickle.dumps(
+    return plain.dumps(
         (
             remote_error.pack(error, name, agent.rank),
             name,
@@ -21,8 +20,7 @@ def pack_failure(error: BaseException, node: Any, in_hook: bool, agent: Any) -> 
             op,
             site_of(node),
             place_of(node, in_hook),
-        ),
-        5,
+        )
     )
 
 
@@ -40,7 +38,9 @@ def raise_failure(records: list, originals: dict, context_id: int) -> NoReturn:
 
     `originals` are the exceptions themselves, by record, of this worker: a debugger finds the frames that they passed.
     """
-    (first, worker, rank, op, site, place), *others = [pickle.loads(record) for record in records]
+    (first, worker, rank, op, site, place), *others = [
+        plain_read.loads(record) for record in records
+    ]
     cause = originals.get(records[0]) or remote_error.unpack(first, place)
     if site:
         place += f" (recorded at {site})"

@@ -15,8 +15,10 @@ from nbgrad.dist_autograd import picture
 from nbgrad.dist_autograd.send_recv import RecvRpcBackward, SendRpcBackward
 from nbgrad.rpc import api as rpc_api
 from nbgrad.rpc import state
+from nbgrad.rpc.trust import register
 
 
+@register
 @dataclass(frozen=True)
 class GraphNode:
     """One node: an operation, a leaf, or one end of a message."""
@@ -181,6 +183,7 @@ def graph(context_id: int, roots: Sequence[Tensor] = ()) -> Graph:
     return Graph(context_id, tuple(sorted(nodes, key=lambda node: (node.worker, node.number))))
 
 
+@register
 def part_of_graph(context_id: int, roots: Sequence[Tensor] = ()) -> tuple:
     """This worker's nodes, and the ranks that its messages went to."""
     agent = state.agent()

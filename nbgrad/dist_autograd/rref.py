@@ -7,6 +7,7 @@ from nbgrad.dist_autograd import api
 from nbgrad.errors import RRefError
 from nbgrad.rpc import api as rpc_api
 from nbgrad.rpc.rref import RRef
+from nbgrad.rpc.trust import register
 
 
 def backward(self: RRef, dist_autograd_ctx_id: int = -1, retain_graph: bool = False) -> None:
@@ -35,6 +36,7 @@ def backward(self: RRef, dist_autograd_ctx_id: int = -1, retain_graph: bool = Fa
     rpc_api.rpc_sync(self.owner(), run, args=(self, dist_autograd_ctx_id, retain_graph), timeout=0)
 
 
+@register
 def run(rref: RRef, context_id: int, retain_graph: bool) -> None:
     """On the owner."""
     value = rref.local_value()

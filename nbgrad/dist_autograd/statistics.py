@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from nbgrad.dist_autograd.context_rows import MASK, WORD
 from nbgrad.rpc import api as rpc_api
 from nbgrad.rpc import state
+from nbgrad.rpc.trust import register
 from nbgrad.shm import words
 
 
+@register
 @dataclass(frozen=True)
 class PartStatistics:
     """One worker in one pass, whether the pass ended well or failed."""
@@ -61,6 +63,7 @@ def pass_statistics(context_id: int) -> list[dict[str, PartStatistics]]:
     )
 
 
+@register
 def local_statistics(context_id: int) -> list:
     """On a worker: (pass id, PartStatistics) of its finished parts."""
     context = state.agent().contexts.table.get(context_id)

@@ -127,16 +127,19 @@ def worker_of(remote_device: str) -> Any:
     return int(name.removeprefix("rank:")) if name.startswith("rank:") else name
 
 
+@rpc.register
 def make(module_cls: type, args: tuple, kwargs: dict) -> RRef:
     """On the worker: the module."""
     return RRef(module_cls(*args, **kwargs))
 
 
+@rpc.register
 def run(module: RRef, args: tuple, kwargs: dict) -> Any:
     """On the worker: its forward."""
     return module.local_value()(*args, **kwargs)
 
 
+@rpc.register
 def parameters(module: RRef, recurse: bool) -> list[RRef]:
     """On the worker: references to its parameters."""
     found = module.local_value()
@@ -144,6 +147,7 @@ def parameters(module: RRef, recurse: bool) -> list[RRef]:
     return [RRef(p) for p in owners]
 
 
+@rpc.register
 def set_mode(module: RRef, mode: bool) -> None:
     """On the worker: training or evaluation."""
     module.local_value().train(mode)

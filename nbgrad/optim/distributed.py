@@ -34,16 +34,19 @@ class LocalOptimizer:
             self.optimizer.step_with([None if g is None else g.data for g in found])
 
 
+@rpc.register
 def make(kind: type, parameters: list, args: tuple, kwargs: dict) -> LocalOptimizer:
     """On an owner: its optimizer."""
     return LocalOptimizer(kind, parameters, args, kwargs)
 
 
+@rpc.register
 def step(optimizer: rpc.RRef, context_id: int) -> None:
     """On an owner: its step."""
     optimizer.local_value().step(context_id)
 
 
+@rpc.register
 def state_of(optimizer: rpc.RRef) -> dict:
     """On an owner: the state of its optimizer, as it is between two steps."""
     local = optimizer.local_value()
@@ -51,6 +54,7 @@ def state_of(optimizer: rpc.RRef) -> dict:
         return copy.deepcopy(local.optimizer.state_dict())
 
 
+@rpc.register
 def load_state(optimizer: rpc.RRef, state: dict) -> None:
     """On an owner: go on from a state."""
     local = optimizer.local_value()

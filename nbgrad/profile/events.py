@@ -14,9 +14,12 @@ user        a `record_function` block                                           
 
 from dataclasses import dataclass
 
+from nbgrad.rpc.trust import register
+
 OVERLAPPING = ("rpc",)  # goes on while its thread does other things, so it is no part of a stack
 
 
+@register
 @dataclass(frozen=True)
 class Event:
     """One thing that a worker did.

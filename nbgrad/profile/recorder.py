@@ -11,6 +11,7 @@ from nbgrad import logs
 from nbgrad.autograd.watch import watch
 from nbgrad.profile.events import Event
 from nbgrad.rpc import state
+from nbgrad.rpc.trust import register
 
 ALONE = "local"  # the worker's name where there is no group
 
@@ -35,6 +36,7 @@ recorder = Recorder()
 lock = threading.Lock()
 
 
+@register
 def nbgrad_profile_begin(profile: str) -> None:
     """On a worker: begin to record for a profile."""
     with lock:
@@ -42,6 +44,7 @@ def nbgrad_profile_begin(profile: str) -> None:
         switch()
 
 
+@register
 def nbgrad_profile_end(profile: str) -> list[Event]:
     """On a worker: end, and give what was recorded; nothing if it never began."""
     with lock:

@@ -19,6 +19,7 @@ from nbgrad.rpc.future import Future
 from nbgrad.rpc.gather import _all_gather, _barrier, _wait_all
 from nbgrad.rpc.options import BackendType, RpcBackendOptions, TensorPipeRpcBackendOptions
 from nbgrad.rpc.rref import RRef
+from nbgrad.rpc.trust import register
 from nbgrad.rpc.workers import WorkerInfo
 
 PyRRef = RRef
@@ -44,6 +45,7 @@ __all__ = [
     "get_rpc_timeout",
     "get_worker_info",
     "init_rpc",
+    "register",
     "remote",
     "rpc_async",
     "rpc_sync",

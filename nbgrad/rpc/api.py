@@ -18,16 +18,18 @@ from typing import Any
 from nbgrad import group, logs
 from nbgrad.errors import RpcError, RpcTimeout
 from nbgrad.logs import logger
-from nbgrad.rpc import leaks, state
+from nbgrad.rpc import cloud, codec, leaks, state
 from nbgrad.rpc.agent import Agent
 from nbgrad.rpc.calls import Calls
+from nbgrad.rpc.cloud import PICKLERS
 from nbgrad.rpc.figures import statistics
 from nbgrad.rpc.future import Future
 from nbgrad.rpc.gather import Meetings, collected
-from nbgrad.rpc.options import TensorPipeRpcBackendOptions
+from nbgrad.rpc.options import TensorPipeRpcBackendOptions, chosen
 from nbgrad.rpc.owner import create
 from nbgrad.rpc.rref import RRef, RRefs
 from nbgrad.rpc.state import State
+from nbgrad.rpc.trust import LEVELS, Trust
 from nbgrad.rpc.workers import WorkerInfo, Workers
 from nbgrad.shm import bell, words
 from nbgrad.shm.layout import DRAINED, LEAVING, STATE
@@ -65,6 +67,8 @@ def init_rpc(
     rank: int = -1,
     world_size: int | None = None,
     rpc_backend_options: Any = None,
+    *,
+    trust: str | None = None,
 ) -> None:
     """Join the group of workers under `name`; returns when all have joined.
 
@@ -77,7 +81,11 @@ def init_rpc(
     rank, world_size : int, optional
         Default: the environment's RANK and WORLD_SIZE.
     rpc_backend_options : TensorPipeRpcBackendOptions, optional
-        `rpc_timeout` in seconds and `init_method`, which only names the group.
+        `rpc_timeout` in seconds, `init_method`, which only names the group, and nbgrad's own.
+    trust : str, optional
+        "any": other workers may call any importable function here, and arguments are pickled.  "registered": only what is
+        marked by `rpc.register`, with plain values, tensors, arrays, RRefs and marked dataclasses as arguments, and no
+        pickle.  All workers need the same.  Default: the option of that name, the environment's NBGRAD_TRUST, "any".
 
     Raises
     ------
@@ -85,6 +93,8 @@ def init_rpc(
         If this process is in a group already.
     StartupError
         If a name is taken or a rank does not come within 30 s.
+    ValueError
+        If an option has no such value.
     """
     if State.agent is not None:
         raise RpcError("RPC is already initialized: call shutdown() first")
@@ -95,6 +105,12 @@ def init_rpc(
         )
     rank, world_size = place(rank, world_size)
     logs.configure(name)
+    trust = chosen("trust", trust or options.trust, LEVELS)
+    pickler = chosen("pickler", options.pickler, PICKLERS)
+    if trust == "registered" and pickler != PICKLERS[0]:
+        raise ValueError(f"trust='registered' sends no code, so pickler={pickler!r} has no meaning")
+    codec.Form.pickler = cloud.pickler() if pickler == "cloudpickle" else codec.Pickler
+    Trust.only_registered = trust == "registered"
     session = group.join(name, rank, world_size, START_S, options.init_method)
     State.timeout_s = options.rpc_timeout
     agent: Any = Agent(session)

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from nbgrad.errors import RpcEncodeError
-from nbgrad.rpc import codec, remote_error
+from nbgrad.rpc import codec, remote_error, trust
 from nbgrad.rpc.backpressure import LIMIT, Backpressure
 from nbgrad.rpc.content import decode, discard
 from nbgrad.rpc.future import Future, describe, run_callbacks
@@ -35,6 +35,7 @@ from nbgrad.rpc.message import (
 from nbgrad.rpc.names import name_of, resolve
 from nbgrad.rpc.request import Request
 from nbgrad.rpc.serving import UserCode
+from nbgrad.rpc.trust import Trust
 
 
 class Calls:
@@ -128,6 +129,8 @@ class Calls:
             getattr(function, "__module__", None),
             getattr(function, "__qualname__", None),
         )
+        if Trust.only_registered:
+            trust.check_function(function)
         if module is None or name is None or getattr(function, "__self__", None) is not None:
             return PICKLED  # bound methods, partials, callable objects
         try:
@@ -135,11 +138,14 @@ class Calls:
         except (ImportError, AttributeError):
             found = None
         if found is not function:
+            if codec.Form.pickler is not codec.Pickler:
+                return PICKLED  # by value
             raise RpcEncodeError(
                 f"can't call {module}.{name} on another worker: functions travel by name, and this name "
                 f"{'leads to another object' if found is not None else 'can not be looked up there'}"
                 f"{' (a lambda or local function has none)' if '<' in name else ''}. "
-                f"Define it at the top level of a module that both workers import."
+                f"Define it at the top level of a module that both workers import, or start the group with "
+                f"pickler='cloudpickle', which sends code."
             )
         numbers = self.ids[target]
         with self.interning:  # one number each, told before another thread can use it
@@ -175,9 +181,12 @@ class Calls:
             return None
         if self.agent.trace:
             self.note_reply(message, future)
-        callbacks = (
-            future.settle(None, remote_error.unpack(message[EXTRA], describe(future.text))) or []
-        )
+        error: BaseException
+        try:
+            error = remote_error.unpack(message[EXTRA], describe(future.text))
+        except Exception as failure:  # damaged: this, then, is the error
+            error = failure
+        callbacks = future.settle(None, error) or []
         if future.on_failure is not None and message[H3] == NOT_STARTED:
             callbacks = [*callbacks, future.on_failure]
         return Callbacks(future, callbacks) if callbacks else None
@@ -200,9 +209,9 @@ class Calls:
         """The function behind a caller's number; looked up when it is first called."""
         found = self.functions[source][number]
         if type(found) is str:
-            module, name = found.split(":")
+            module, _, name = found.partition(":")
             try:
-                found = resolve(module, name)
+                found = trust.find(found) if Trust.only_registered else resolve(module, name)
             except (ImportError, AttributeError) as error:
                 raise AttributeError(
                     f"function {module}.{name} does not exist on worker {self.agent.session.names[self.agent.rank]!r}: "

@@ -11,8 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from nbgrad.errors import RpcEncodeError
+from nbgrad.errors import NotRegistered, RpcEncodeError
+from nbgrad.rpc import plain as plain_codec
+from nbgrad.rpc import plain_read
 from nbgrad.rpc.message import PARTS
+from nbgrad.rpc.plain import FIRST
+from nbgrad.rpc.trust import Trust
 from nbgrad.shm.binding import CODES
 from nbgrad.shm.record import MAX_ND
 
@@ -21,21 +25,24 @@ class Tensors:
     """How tensors, and their arrays that are sparse, are recognised; `dist_autograd` sets the classes from above."""
 
     kind: type = type("NoTensors", (), {})
+    names: dict[str, type] = {}  # subclasses that travel also where only registered classes do
+    cast: Any = None  # function(tensor, subclass): the same tensor as an instance of a subclass
     sparse: Any = type("NoSparseArrays", (), {})  # with `parts()` and `of_parts(*parts)`
 
 
 class Box:
     """The arrays and tensors of one message while it is pickled or unpickled."""
 
-    __slots__ = ("arrays", "counted", "tensors")
+    __slots__ = ("arrays", "cast", "counted", "tensors")
 
     def __init__(self, tensors: list, arrays: list):
         self.tensors, self.arrays = tensors, arrays
+        self.cast: dict = {}  # number of a tensor -> it as an instance of its subclass
         self.counted: list = []  # objects that a reducer of `reducers` has counted into the message
 
 
-# Objects that are counted while a message carries them (RRefs): type -> (its reduce function, which counts, and one
-# that takes the count back, for a message that is never posted).
+# Objects that are counted while a message carries them (RRefs): type -> (its reduce function, which counts; one that takes
+# the count back, for a message that is never posted; and one that makes the object of what the first told).
 reducers: dict = {}
 marks: list[bytes] = []  # bytes that the pickle of such an object contains
 
@@ -49,13 +56,15 @@ class Pickler(pickle.Pickler):
 
     def persistent_id(self, value: Any) -> Any:
         if isinstance(value, Tensors.kind):
+            kind = type(value)
             for k, known in enumerate(
                 self.box.tensors
             ):  # the same object twice is one tensor there, too
                 if known is value:
-                    return k
+                    return k if kind is Tensors.kind else (k, kind)
             self.box.tensors.append(value)
-            return len(self.box.tensors) - 1
+            k = len(self.box.tensors) - 1
+            return k if kind is Tensors.kind else (k, kind)
         if type(value) is np.ndarray:
             for k, known in enumerate(self.box.arrays):
                 if known is value:
@@ -79,22 +88,36 @@ class Unpickler(pickle.Unpickler):
         super().__init__(file)
         self.box = box
 
-    def persistent_load(self, k: int) -> Any:
-        return self.box.tensors[k] if k >= 0 else self.box.arrays[-1 - k]
+    def persistent_load(self, k: Any) -> Any:
+        box = self.box
+        if type(k) is tuple:  # a tensor of a subclass
+            k, kind = k
+            if k not in box.cast and box.tensors[k] is not None:
+                box.cast[k] = Tensors.cast(box.tensors[k], kind)
+            return box.cast.get(k)
+        return box.tensors[k] if k >= 0 else box.arrays[-1 - k]
+
+
+class Form:
+    """How values of this process's group travel; `init_rpc` sets it."""
+
+    pickler: type = Pickler
 
 
 def encode(value: Any, what: str) -> tuple[bytes, list, list]:
-    """(bytes, tensors, other arrays) of any value.
+    """(bytes, tensors, other arrays) of any value, or of a plain one in a group of trust "registered".
 
     Raises
     ------
     RpcEncodeError
         If something in it can't be pickled, with the reason; the original error is its cause.
     """
+    if Trust.only_registered:
+        return plain_codec.write(value, what, Tensors, reducers)
     box = Box([], [])
     file = io.BytesIO()
     try:
-        Pickler(file, box).dump(value)
+        Form.pickler(file, box).dump(value)
     except Exception as error:
         for carried in box.counted:
             reducers[type(carried)][1](carried)
@@ -110,13 +133,26 @@ def explain(error: Exception, what: str) -> str:
     if "<lambda>" in text or "<locals>" in text or "local object" in text:
         hint = (
             " Functions travel by name, so a lambda or a function defined inside another can't: define it at the top "
-            "level of a module that both workers import."
+            "level of a module that both workers import, or start the group with pickler='cloudpickle', which sends code."
         )
     return f"can't send {what} to another worker: {type(error).__name__}: {text}.{hint}"
 
 
 def decode(data: bytes, tensors: list, arrays: list) -> Any:
-    """The value that `encode` took apart."""
+    """The value that `encode` took apart.
+
+    Raises
+    ------
+    NotRegistered
+        If it is pickled, and this group's trust is "registered".
+    """
+    if data[:1] == FIRST:
+        return plain_read.read(data, tensors, arrays, Tensors, reducers)
+    if Trust.only_registered:
+        raise NotRegistered(
+            "a pickled message is refused: this worker was started with trust='registered', where arguments and results are "
+            "plain values. Start all workers with the same trust"
+        )
     return Unpickler(io.BytesIO(data), Box(tensors, arrays)).load()
 
 

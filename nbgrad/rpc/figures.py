@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from nbgrad.rpc import state
+from nbgrad.rpc.trust import register
 from nbgrad.shm import words
 from nbgrad.shm.layout import BEGUN
 
 
+@register
 @dataclass(frozen=True)
 class PeerStatistics:
     """Between this worker and one other (or itself), since `init_rpc`.
@@ -48,6 +50,7 @@ class PeerStatistics:
     backpressure_wait_s: float
 
 
+@register
 @dataclass(frozen=True)
 class Statistics:
     """What this worker's RPC layer has done since `init_rpc`, and what it is doing.
@@ -150,6 +153,7 @@ class Statistics:
         return "\n".join([head, *table])
 
 
+@register
 def statistics() -> Statistics:
     """What this worker's RPC layer has done and is doing, per peer.
 

@@ -11,6 +11,7 @@ from typing import Any
 from nbgrad.errors import RpcTimeout
 from nbgrad.rpc import state
 from nbgrad.rpc.future import Future, wait_all
+from nbgrad.rpc.trust import register
 
 __all__ = ["Meetings", "_all_gather", "_barrier", "_wait_all", "collected"]
 
@@ -46,7 +47,7 @@ def bring(members: tuple, number: int, name: str, value: Any) -> Future:
     return state.agent().meetings.bring(members, number, name, value)
 
 
-bring._wrapped_async_rpc_function = bring  # type: ignore[attr-defined]
+register(bring)._wrapped_async_rpc_function = bring  # type: ignore[attr-defined]
 
 
 def _all_gather(obj: Any, worker_names: Sequence[str] | None = None, timeout: float = -1) -> dict:

@@ -1,5 +1,6 @@
 """Options of `init_rpc`, with PyTorch's names."""
 
+import os
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -29,6 +30,11 @@ class TensorPipeRpcBackendOptions:
     max_queued_calls : int
         Calls from this worker that may lie unread or queued at another one; who sends more waits until that worker has
         begun to run some.  Bounds the memory that a slow worker takes.
+    trust : str, optional
+        "any" (the default) or "registered": see `init_rpc`.  Default: the environment's NBGRAD_TRUST.
+    pickler : str, optional
+        "pickle" (the default) or "cloudpickle", which also sends lambdas, local functions and classes, by value; needs the
+        package cloudpickle (`pip install nbgrad[cloudpickle]`).  Default: the environment's NBGRAD_PICKLER.
 
     Examples
     --------
@@ -45,6 +51,8 @@ class TensorPipeRpcBackendOptions:
     _transports: Any = None
     _channels: Any = None
     max_queued_calls: int = LIMIT
+    trust: str | None = None
+    pickler: str | None = None
 
     def __post_init__(self) -> None:
         if self.max_queued_calls < 1:
@@ -58,6 +66,23 @@ class TensorPipeRpcBackendOptions:
             raise ValueError(
                 f"nbgrad runs on the CPU only, so device_map {device_map} has no meaning"
             )
+
+
+def chosen(name: str, value: str | None, allowed: tuple[str, ...]) -> str:
+    """The value of an option, from the environment's NBGRAD_<NAME> where it is not given; the first of `allowed` by default.
+
+    Raises
+    ------
+    ValueError
+        If it is none of the allowed ones.
+    """
+    variable = f"NBGRAD_{name.upper()}"
+    found = value or os.environ.get(variable) or allowed[0]
+    if found not in allowed:
+        raise ValueError(
+            f"{name} is {found!r} (option or {variable}): it can be {' or '.join(allowed)}"
+        )
+    return found
 
 
 RpcBackendOptions = TensorPipeRpcBackendOptions

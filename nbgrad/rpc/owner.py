@@ -5,6 +5,7 @@ from typing import Any
 from nbgrad.rpc import remote_error, state
 from nbgrad.rpc.future import Future
 from nbgrad.rpc.request import is_interrupt
+from nbgrad.rpc.trust import method, register
 
 
 def fetch(rref_id: int) -> Future:
@@ -19,9 +20,9 @@ def kind(rref_id: int) -> Future:
 
 def invoke(rref: Any, name: str, args: tuple, kwargs: dict) -> Any:
     """Call a method of the value."""
-    method = getattr(rref.local_value(), name)
-    result = method(*args, **kwargs)
-    if type(result) is Future and getattr(method, "_wrapped_async_rpc_function", None):
+    found = method(rref.local_value(), name)
+    result = found(*args, **kwargs)
+    if type(result) is Future and getattr(found, "_wrapped_async_rpc_function", None):
         return result
     return Future.finished_with(result)
 
@@ -54,7 +55,6 @@ def kept(error: BaseException) -> BaseException:
     return remote_error.unpack(data, "the creation of an RRef")
 
 
-fetch._wrapped_async_rpc_function = fetch  # type: ignore[attr-defined]
-create._wrapped_async_rpc_function = create  # type: ignore[attr-defined]
-kind._wrapped_async_rpc_function = kind  # type: ignore[attr-defined]
-invoke._wrapped_async_rpc_function = invoke  # type: ignore[attr-defined]
+remote_functions: list[Any] = [fetch, kind, create, invoke]
+for function in remote_functions:
+    register(function)._wrapped_async_rpc_function = function

@@ -334,6 +334,9 @@ def reduce(rref: RRef) -> tuple:
 
 
 def rebuild(rref_id: int, owner_rank: int) -> RRef:
+    world = state.agent().world
+    if not (0 <= rref_id >> 48 < world and 0 <= owner_rank < world):
+        raise ValueError(f"no RRef has the id {rref_id}, or the owner {owner_rank}")
     return RRef.of(state.agent().rrefs, rref_id, owner_rank, None, None)
 
 
@@ -342,5 +345,5 @@ def reduce_back(rref: RRef) -> None:
     words.fetch_add(rref.table.count(rref.rref_id), -1)  # not the last: the object has its own
 
 
-codec.reducers[RRef] = reduce, reduce_back
+codec.reducers[RRef] = reduce, reduce_back, rebuild
 codec.marks.append(rebuild.__module__.encode())

@@ -4,9 +4,9 @@ Only what can't go by descriptor comes this way: long pickles, and arrays when t
 """
 
 import itertools
-import pickle
 from typing import Any
 
+from nbgrad.rpc import plain, plain_read
 from nbgrad.rpc.message import EXTRA, H0, SOURCE
 
 
@@ -23,7 +23,7 @@ class Transfers:
         self, arrays: tuple, extra: bytes | None, piece_bytes: int
     ) -> tuple[int, list[bytes]]:
         """A number for the transfer, and its pieces."""
-        whole = pickle.dumps((arrays, extra), 5)
+        whole = plain.dumps((arrays, extra))
         return self.next_number(), [
             whole[k : k + piece_bytes] for k in range(0, len(whole), piece_bytes)
         ]
@@ -34,6 +34,4 @@ class Transfers:
 
     def finish(self, source: int, number: int) -> Any:
         """(arrays, extra) of a complete transfer."""
-        return pickle.loads(
-            b"".join(self.pieces.pop((source, number)))
-        )  # our own tuple of arrays and bytes
+        return plain_read.loads(b"".join(self.pieces.pop((source, number))))

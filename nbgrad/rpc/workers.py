@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from nbgrad.errors import RpcError
+from nbgrad.rpc.trust import register
 
 
+@register
 @dataclass(frozen=True)
 class WorkerInfo:
     """Name and id (rank) of a worker.
