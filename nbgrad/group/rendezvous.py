@@ -11,8 +11,10 @@ M3 (again)  who has met once keeps the segment, and joins it again as a new gene
             or ended; there is nothing to meet by then, and no memory to grow.
 """
 
+import ctypes
 import fcntl
 import os
+import re
 import subprocess
 import time
 from functools import cache
@@ -38,6 +40,7 @@ from nbgrad.shm.segment import PREFIX, SHM, Segment
 
 RETRY_S = 0.002  # first pause between two looks at the name; doubles up to RETRY_MOST_S
 RETRY_MOST_S = 0.05
+ORIGIN, ORIGIN_BYTES = 1024, 1024  # in the header: length and text of what `origin` says on rank 0
 PACKAGE = Path(__file__).parents[1]
 
 
@@ -46,6 +49,12 @@ def version() -> int:
     """Hash of nbgrad's sources: all workers of a group must have the same."""
     sources = [path.read_bytes() for path in sorted(PACKAGE.rglob("*.py"))]
     return int(store.digest(*sources), 16) >> 1
+
+
+def origin() -> str:
+    """Which nbgrad this is, for messages: its version and where it lies."""
+    found = re.search(r'__version__ = "(.*?)"', (PACKAGE / "__init__.py").read_text())
+    return f"{found[1] if found else 'unknown'} in {PACKAGE}"
 
 
 class Meeting:
@@ -114,6 +123,24 @@ def segment_name(key: str | None) -> str:
     return f"{os.getuid()}-{store.digest(key.encode())}"
 
 
+def require_key(key: str | None) -> None:
+    """Raise if nothing names the group: all groups of this user without a name would meet as one.
+
+    Raises
+    ------
+    StartupError
+        With what to set.
+    """
+    if (not key or key == "env://") and not (
+        os.environ.get("NBGRAD_RUN_ID") or os.environ.get("MASTER_PORT")
+    ):
+        raise StartupError(
+            "nothing names the group that this worker should join: set MASTER_PORT (and MASTER_ADDR) in the environment of all "
+            "of its workers, as a launcher does, or give all of them the same init_method. No port is opened; the name "
+            "only keeps groups apart."
+        )
+
+
 def is_dead(meeting: Meeting) -> bool:
     """Whether somebody of a kept segment has died or ended, so that it can't be complete again."""
     base, layout = meeting.segment.address, meeting.layout
@@ -140,6 +167,7 @@ def create(name: str, layout: Layout, end: float) -> Segment:
             fcntl.flock(segment.descriptor, fcntl.LOCK_EX)
             if is_named(segment.descriptor, path_of(name)):
                 control.commit(segment, layout)
+                write_origin(segment)
                 control.initialise(segment, layout, version())
                 return segment
         except BaseException:
@@ -230,12 +258,28 @@ def layout_of(segment: Segment) -> Layout:
     return Layout(*(words.load(segment.address + word) for word in header))
 
 
+def write_origin(segment: Segment) -> None:
+    """Rank 0 says in the header which nbgrad it runs."""
+    text = origin().encode()[:ORIGIN_BYTES]
+    ctypes.memmove(segment.address + ORIGIN + 8, text, len(text))
+    words.store(segment.address + ORIGIN, len(text))
+
+
+def read_origin(segment: Segment) -> str:
+    """Which nbgrad rank 0 runs; its header may be that of another version, which says it elsewhere or not at all."""
+    size = words.load(segment.address + ORIGIN)
+    if not 0 < size <= ORIGIN_BYTES:
+        return "another version"
+    return ctypes.string_at(segment.address + ORIGIN + 8, size).decode(errors="replace")
+
+
 def refuse_other(segment: Segment, layout: Layout, rank: int) -> None:
     """Raise if the segment is of another world size or another nbgrad."""
     found = layout_of(segment)
     has_version = words.load(segment.address + VERSION) == version()
     if has_version and found.world == layout.world:
         return
+    theirs = read_origin(segment)
     segment.unmap()
     segment.close()
     if has_version:
@@ -243,6 +287,6 @@ def refuse_other(segment: Segment, layout: Layout, rank: int) -> None:
             f"rank {rank} has world_size {layout.world}, but rank 0 has {found.world}: all workers must agree"
         )
     raise StartupError(
-        f"rank {rank} runs another nbgrad than rank 0: their sources differ ({PACKAGE} here). What workers share "
-        "in memory is only readable to the same version; start all of them from one installation."
+        f"rank {rank} runs another nbgrad than rank 0: {origin()} here, {theirs} there, and their sources differ. What "
+        "workers share in memory is only readable to the same version; start all of them from one installation."
     )

@@ -165,6 +165,8 @@ def join(
     birth = birthplace()
     if birth is not None and birth.layout.world != world_size:
         birth = None
+    if birth is None and world_size > 1:
+        rendezvous.require_key(key)
     place = (rendezvous.segment_name(key) if birth is None else "", world_size)
     shared = next((session for session in _sessions if session.place == place), None)
     if shared is not None and not shared.is_forked:

@@ -10,6 +10,7 @@ import contextlib
 import functools
 import logging
 import os
+import re
 import sys
 import time
 from collections.abc import Callable
@@ -25,7 +26,7 @@ from nbgrad.rpc.cloud import PICKLERS
 from nbgrad.rpc.figures import statistics
 from nbgrad.rpc.future import Future
 from nbgrad.rpc.gather import Meetings, collected
-from nbgrad.rpc.options import TensorPipeRpcBackendOptions, chosen
+from nbgrad.rpc.options import BackendType, TensorPipeRpcBackendOptions, chosen
 from nbgrad.rpc.owner import create
 from nbgrad.rpc.rref import RRef, RRefs
 from nbgrad.rpc.state import State
@@ -54,6 +55,7 @@ __all__ = [
 UNSET = -1.0
 SWITCH_INTERVAL_S = 0.0005  # a busy main thread keeps a message waiting for this long, not for 5 ms
 START_S = 30.0
+NAME = re.compile("[A-Za-z0-9_:-]{1,127}")
 _ignore_rref_leak = (
     True  # False: `shutdown` raises where RRefs are left (PyTorch's switch, by its name)
 )
@@ -91,13 +93,19 @@ def init_rpc(
     ------
     RpcError
         If this process is in a group already.
+    ValueError, TypeError
+        If the name has other characters, rank or world size are not given, backend or options are of
+        another type, or an option has no such value.
     StartupError
-        If a name is taken or a rank does not come within 30 s.
-    ValueError
-        If an option has no such value.
+        If a name is taken, a rank does not come within 30 s, nothing names the group, or versions of nbgrad differ.
     """
     if State.agent is not None:
         raise RpcError("RPC is already initialized: call shutdown() first")
+    check_name(name)
+    if backend is not None and not isinstance(backend, BackendType):
+        raise TypeError(
+            f"Argument backend must be a member of BackendType, got {backend!r} of type {type(backend).__name__}"
+        )
     options = rpc_backend_options or TensorPipeRpcBackendOptions()
     if not isinstance(options, TensorPipeRpcBackendOptions):
         raise TypeError(
@@ -114,18 +122,34 @@ def init_rpc(
     session = group.join(name, rank, world_size, START_S, options.init_method)
     State.timeout_s = options.rpc_timeout
     agent: Any = Agent(session)
-    agent.workers = Workers(session.names, rank)
-    agent.calls = Calls(agent, options.max_queued_calls)
-    agent.rrefs = RRefs(agent)
-    agent.meetings = Meetings()
     agent.switch_interval = sys.getswitchinterval()
+    try:
+        agent.workers = Workers(session.names, rank)
+        agent.calls = Calls(agent, options.max_queued_calls)
+        agent.rrefs = RRefs(agent)
+        agent.meetings = Meetings()
+        for attach in on_start:
+            attach(agent)
+    except (
+        BaseException
+    ):  # (memory ran out:) the others count on this worker, and must learn that it can't
+        session.give_up()
+        agent.stop()
+        session.leave()
+        raise
     sys.setswitchinterval(SWITCH_INTERVAL_S)
-    for attach in on_start:
-        attach(agent)
     State.agent = agent
     agent.start()
     atexit.register(end_at_exit)
     logger.info("rank %d of the group %s, with pid %d", rank, session.names, os.getpid())
+
+
+def check_name(name: Any) -> None:
+    """Raise ValueError unless it is a name that PyTorch takes, too."""
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        raise ValueError(
+            f"worker name {name!r}: a name has 1 to 127 letters, digits and characters of '_', '-' and ':'"
+        )
 
 
 def place(rank: int, world_size: int | None) -> tuple[int, int]:

@@ -55,6 +55,11 @@ class TensorPipeRpcBackendOptions:
     pickler: str | None = None
 
     def __post_init__(self) -> None:
+        seconds = self.rpc_timeout
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds >= 0:
+            raise ValueError(
+                f"rpc_timeout is {seconds!r}: the seconds that a call may take are wanted, 0 for ever"
+            )
         if self.max_queued_calls < 1:
             raise ValueError(
                 f"max_queued_calls is {self.max_queued_calls}: at least one call must be allowed to wait"

@@ -94,7 +94,9 @@ def test_another_version_is_refused(nothing_left, named, monkeypatch):
     name, made = named
     made.append(rendezvous.create(name, Layout(2), soon()))
     monkeypatch.setattr(rendezvous, "version", lambda: 1)
-    with pytest.raises(StartupError, match="rank 1 runs another nbgrad than rank 0"):
+    monkeypatch.setattr(rendezvous, "origin", lambda: "0.0.9 in /elsewhere")
+    says = r"rank 1 runs another nbgrad than rank 0: 0.0.9 in /elsewhere here, \d+\.\d+\.\d+\S* in .*nbgrad there"
+    with pytest.raises(StartupError, match=says):
         rendezvous.attach(name, Layout(2), 1, soon())
 
 
@@ -151,6 +153,17 @@ def test_keys_and_environment_name_the_group(monkeypatch):
     monkeypatch.setenv("NBGRAD_RUN_ID", "run")
     assert rendezvous.segment_name(None) == rendezvous.segment_name("run")
     assert rendezvous.segment_name(None).startswith(f"{os.getuid()}-")
+
+
+def test_a_group_without_a_name_is_refused(monkeypatch):
+    for name in ("NBGRAD_RUN_ID", "MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    for key in (None, "", "env://"):
+        with pytest.raises(StartupError, match="nothing names the group"):
+            rendezvous.require_key(key)
+    rendezvous.require_key("file:///tmp/x")
+    monkeypatch.setenv("MASTER_PORT", "29500")
+    rendezvous.require_key(None)
 
 
 def test_the_version_is_that_of_the_sources():

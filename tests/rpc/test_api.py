@@ -1,5 +1,6 @@
 """init_rpc and shutdown: places, late workers, timeouts, forgotten shutdowns, many groups in one process."""
 
+import contextlib
 import os
 import re
 import threading
@@ -10,8 +11,17 @@ import pytest
 
 import nbgrad as nb
 from nbgrad import dist_autograd, rpc
-from nbgrad.errors import ProcessRaisedException, RpcError, RpcTimeout, StartupError
-from nbgrad.rpc import state
+from nbgrad.errors import (
+    ProcessExitedException,
+    ProcessRaisedException,
+    RpcError,
+    RpcTimeout,
+    SharedMemoryFull,
+    StartupError,
+    WorkerDied,
+)
+from nbgrad.rpc import api, state
+from nbgrad.rpc.future import agents
 from nbgrad.shm import words
 from nbgrad.shm.layout import BUSY, FRONT
 from tests.group.programs import program
@@ -105,14 +115,47 @@ def test_a_group_of_one(nothing_left, tmp_path):
         ({"rank": 0, "world_size": None}, ValueError, "WORLD_SIZE"),
         ({"rank": -1, "world_size": 2}, ValueError, "RANK"),
         ({"rank": 0, "world_size": 1, "rpc_backend_options": 5}, TypeError, "int"),
+        ({"rank": 0, "world_size": 1, "backend": "gloo"}, TypeError, "'gloo' of type str"),
+        ({"rank": 0, "world_size": 2}, StartupError, "nothing names the group.*MASTER_PORT"),
     ],
 )
 def test_wrong_places_are_refused(monkeypatch, arguments, kind, text):
-    for name in ("RANK", "WORLD_SIZE"):
+    for name in ("RANK", "WORLD_SIZE", "NBGRAD_RUN_ID", "MASTER_ADDR", "MASTER_PORT"):
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(kind, match=text):
         rpc.init_rpc("worker", **arguments)
     assert not rpc._is_current_rpc_agent_set()
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a/b", "ä", "a" * 128, None, 5])
+def test_bad_names_are_refused(name):
+    with pytest.raises(ValueError, match="1 to 127 letters"):
+        rpc.init_rpc(name, rank=0, world_size=1)
+
+
+def no_memory(agent):
+    raise SharedMemoryFull("no room for 20 MiB more")
+
+
+def starts_without_memory(rank, folder):
+    if rank == 1:
+        api.on_start.append(no_memory)
+    try:
+        rpc.init_rpc(f"w{rank}", rank=rank, world_size=2)
+        rpc.rpc_sync(1 - rank, abs, (-1,))
+    except (SharedMemoryFull, WorkerDied) as error:
+        note(folder, rank, f"{type(error).__name__}: {error} {state.State.agent is None}")
+        if rank == 1:
+            assert not agents
+
+
+def test_a_worker_that_can_not_start_is_told_to_the_others(nothing_left, tmp_path):
+    with contextlib.suppress(ProcessExitedException):  # who ends first is not fixed
+        spawn(starts_without_memory, tmp_path)
+    survivor, failed = noted(tmp_path, 2)
+    assert "WorkerDied: worker 'w1'" in survivor
+    assert "SharedMemoryFull: no room for 20 MiB" in failed
+    assert failed.endswith("True")
 
 
 def twins(rank, folder):

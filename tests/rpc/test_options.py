@@ -20,3 +20,9 @@ def test_device_maps_of_the_cpu_are_fine_and_others_refused():
     options.set_device_map("worker1", {"cpu": "cpu"})
     with pytest.raises(ValueError, match="CPU only"):
         options.set_device_map("worker1", {0: 1})
+
+
+@pytest.mark.parametrize("seconds", [-1, float("nan"), "5", True])
+def test_a_timeout_is_a_number_of_seconds(seconds):
+    with pytest.raises(ValueError, match="rpc_timeout is"):
+        TensorPipeRpcBackendOptions(rpc_timeout=seconds)
