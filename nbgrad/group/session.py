@@ -6,6 +6,12 @@ RPC and process groups of one process share a session where both name the same g
 the last to go leaves.  A worker's USERS word tells which of them have come to it in this generation.
 U1 (complete)  `join` for RPC returns when RPC has come on every worker, whoever joined for what before.
 U2 (once)      RPC joins a generation at most once: rings and rows are only empty at its beginning.
+
+Note [Forked]
+~~~~~~~~~~~~~
+F1 (apart)   a child forked from a worker has the group's memory as a private copy from its first instruction on, so
+             nothing that it does, or that its exit handlers do, reaches the group.
+F2 (told)    calls, waits and `shutdown` raise ForkedProcessError there, at the latest at the end of a slice.
 """
 
 import os
@@ -110,11 +116,15 @@ class Session:
 
 
 _sessions: set[Session] = set()
+_segments: dict[int, Segment] = {}  # by address: all that this process has joined
 _left: dict[int, int] = {}  # address of a segment -> the generation that this process was in last
 
 
 def _after_fork() -> None:
+    """Note [Forked]."""
     _left.clear()
+    for segment in _segments.values():
+        segment.make_private()
     for session in _sessions:
         session.is_forked = True
 
@@ -201,6 +211,7 @@ def enter(
     wait_complete(session, end, deadline_s)
     _sessions.add(session)
     _left[session.base] = session.generation
+    _segments[session.base] = segment
     if user == RPC:
         meet_callers(session, end, deadline_s)
     return session

@@ -322,6 +322,7 @@ class Agent:
     def check(self) -> None:
         """Raise if a worker has died, or this one has given up; then all calls under way fail with that."""
         self.check_blocks()
+        self.session.check_process()
         try:
             self.session.check()
         except NbgradError as error:

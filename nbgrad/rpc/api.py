@@ -333,10 +333,13 @@ def shutdown(graceful: bool = True, timeout: float = 0) -> None:
         If a worker has ended; this one has left the group all the same.
     RpcTimeout
         If the others did not come in time; likewise.
+    ForkedProcessError
+        In a process that was forked from a worker.
     RRefError
         If `rpc.api._ignore_rref_leak` is False and this worker still holds RRefs, or values for them; likewise.
     """
     agent = state.agent()
+    agent.session.check_process()
     left: list[str] = []
     atexit.unregister(end_at_exit)
     try:
@@ -390,6 +393,6 @@ class Until:
 
 def end_at_exit() -> None:
     """The process ends without `shutdown`: leave, without waiting for anybody."""
-    if State.agent is not None:
+    if State.agent is not None and not State.agent.session.is_forked:
         with contextlib.suppress(Exception):
             shutdown(graceful=False)

@@ -21,7 +21,7 @@ SHM = "/dev/shm"
 PREFIX = "nbgrad-"
 F_ADD_SEALS, SEALS = 1033, 0x1 | 0x2 | 0x4  # no more seals, no shrinking, no growing
 CHUNK = 1 << 24
-MAP_NORESERVE, MAP_FAILED = 0x4000, (1 << 64) - 1
+MAP_FIXED, MAP_NORESERVE, MAP_FAILED = 0x10, 0x4000, (1 << 64) - 1
 
 # Not Python's mmap: its object would unmap at interpreter exit, below arrays that are still being freed.
 libc = ctypes.CDLL(None, use_errno=True)
@@ -111,7 +111,7 @@ class Segment:
         SharedMemoryFull
             If there is not enough memory, with the figures.
         """
-        available = psutil.virtual_memory().available
+        available = available_bytes()
         try:
             if n_bytes > available:
                 raise OSError(errno.ENOMEM, "more than is available")
@@ -139,12 +139,31 @@ class Segment:
             libc.munmap(self.address, self.size_bytes)
             self.address = 0
 
+    def make_private(self) -> bool:
+        """In a child forked from a worker: what it writes from now on stays its own; whether that could be done.
+
+        Pages that it does not write go on showing what the group writes.
+        """
+        if self.descriptor < 0 or not self.address:
+            return False
+        flags = mmap.MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE
+        found = libc.mmap(self.address, self.size_bytes, 0x3, flags, self.descriptor, 0)
+        return found == self.address
+
     def close(self) -> None:
         """Give up the name and the descriptor; the mapping stays (see `unmap`): arrays may still lie in it."""
         self.unlink()
         if self.descriptor >= 0:
             os.close(self.descriptor)
             self.descriptor = -1
+
+
+def available_bytes() -> int:
+    """Memory that processes can still take, as the kernel sees it; without limit where it can't be asked."""
+    try:
+        return psutil.virtual_memory().available
+    except OSError:  # no descriptor is left to open /proc/meminfo
+        return 1 << 62
 
 
 def free_bytes(folder: str) -> int:

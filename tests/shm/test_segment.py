@@ -2,6 +2,7 @@
 
 import os
 
+import psutil
 import pytest
 
 from nbgrad.errors import SharedMemoryFull, StartupError
@@ -33,6 +34,36 @@ def test_more_than_there_is_is_an_error_with_figures():
     finally:
         segment.close()
         segment.unmap()
+
+
+def test_without_a_descriptor_for_meminfo_the_kernel_decides(monkeypatch):
+    def none_left():
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(psutil, "virtual_memory", none_left)
+    segment = Segment.inherited(MIB)
+    try:
+        segment.commit(0, MIB)
+        assert os.fstat(segment.descriptor).st_blocks == 2048
+    finally:
+        segment.close()
+        segment.unmap()
+
+
+def test_what_a_forked_child_writes_stays_its_own():
+    segment = Segment.inherited(MIB)
+    segment.commit(0, MIB)
+    words.store(segment.address, 7)
+    child = os.fork()
+    if child == 0:
+        is_copy = segment.make_private() and words.load(segment.address) == 7
+        words.store(segment.address, 8)
+        os._exit(0 if is_copy and words.load(segment.address) == 8 else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert words.load(segment.address) == 7
+    segment.close()
+    assert not segment.make_private()  # it can't be mapped again
+    segment.unmap()
 
 
 def test_an_inherited_segment_can_not_be_shrunk():
