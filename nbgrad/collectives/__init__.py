@@ -33,5 +33,6 @@ from nbgrad.collectives.moves import (
 )
 from nbgrad.collectives.process_group import ProcessGroup
 from nbgrad.collectives.reducers import ReduceOp
+from nbgrad.collectives.shared import all_reduce_shared
 from nbgrad.collectives.work import Work
 from nbgrad.collectives.world import destroy_process_group, init_process_group, new_group

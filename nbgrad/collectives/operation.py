@@ -121,10 +121,12 @@ class Operation:
         What is to be done when it is over.
     timeout_s : float
         Seconds, where they are not the group's; else 0.
+    otherwise : function() giving an Operation
+        What all members run instead where the keeper of a shared result has no room for it.
     """
 
-    __slots__ = ("combine", "ends", "finish", "ins", "is_large_ok", "item", "keeper", "move", "outs", "piece", "pieces",
-                 "root", "shape", "shared", "timeout_s", "trails", "what")  # fmt: skip
+    __slots__ = ("combine", "ends", "finish", "ins", "is_large_ok", "item", "keeper", "move", "otherwise", "outs", "piece",
+                 "pieces", "root", "shape", "shared", "timeout_s", "trails", "what")  # fmt: skip
 
     def __init__(
         self,
@@ -148,6 +150,7 @@ class Operation:
         self.is_large_ok, self.trails = True, False
         self.keeper = self.shared = 0
         self.timeout_s = 0.0
+        self.otherwise: Callable[[], Operation] | None = None
         self.ends = Ends()
 
     def sums(self, op: ReduceOp, dtype: np.dtype, move: int) -> None:

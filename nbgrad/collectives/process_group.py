@@ -144,7 +144,10 @@ class ProcessGroup:
         self.check()
         self.block[rounds.IN_USE] = 1
         self.block.load(o, self.premises.binding)
-        return self.complete(o.timeout_s or self.timeout_s, [o.ins, o.outs])
+        result = self.complete(o.timeout_s or self.timeout_s, [o.ins, o.outs])
+        if result == rounds.NO_ROOM and o.otherwise is not None:
+            return self.perform(o.otherwise())
+        return result
 
     def complete(self, timeout_s: float, keep: Any) -> int:
         """Go on until the operation under way is over; COMPLETE or NO_ROOM."""
@@ -173,6 +176,11 @@ class ProcessGroup:
             raise DesyncError(self.difference())
         with self.turn:
             self.complete(self.timeout_s, array)
+
+    def kept(self, keeper: int) -> int:
+        """What the keeper's record told in the last round: where the shared result lies, as an offset in the segment."""
+        seq = self.block[rounds.SEQ] - 1
+        return words.load(self.slots[keeper] + (seq & 1) * rounds.LINE_BYTES + rounds.KEPT)
 
     # ------------------------------------------------------------ while waiting
 

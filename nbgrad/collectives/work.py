@@ -33,7 +33,8 @@ class Work:
     """
 
     def __init__(self, group: ProcessGroup, o: Operation, result: Any):
-        self.group, self.operation, self.value = group, o, result
+        self.group, self.operation = group, o
+        self.value: Any = result  # or a function that gives it, once the operation is complete
         self.finished = threading.Event()
         self.error: BaseException | None = None
         self.future: Future | None = None
@@ -53,7 +54,7 @@ class Work:
             with self.lock:
                 self.finished.set()
             if self.future is not None:
-                self.future.finish(None if self.error else self.value, self.error)
+                self.future.finish(self.outcome(), self.error)
 
     def is_completed(self) -> bool:
         """Whether it is over, well or not."""
@@ -95,7 +96,13 @@ class Work:
     def result(self) -> Any:
         """The tensors that it wrote; waits for them."""
         self.wait()
-        return self.value
+        return self.outcome()
+
+    def outcome(self) -> Any:
+        """The result, or None after an error."""
+        if self.error is not None:
+            return None
+        return self.value() if callable(self.value) else self.value
 
     def get_future(self) -> Future:
         """A future of `result()`."""
@@ -103,7 +110,7 @@ class Work:
             if self.future is None:
                 self.future = Future()
                 if self.finished.is_set():
-                    self.future.finish(None if self.error else self.value, self.error)
+                    self.future.finish(self.outcome(), self.error)
             return self.future
 
 

@@ -8,6 +8,7 @@ from nbgrad.collectives import (
     all_gather,
     all_gather_into_tensor,
     all_reduce,
+    all_reduce_shared,
     all_to_all,
     all_to_all_single,
     barrier,
