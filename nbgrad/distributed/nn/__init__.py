@@ -1,5 +1,6 @@
-"""`torch.distributed.nn`'s name for remote modules."""
+"""`torch.distributed.nn`'s name for remote modules, and for collectives that gradients flow through."""
 
+from nbgrad.distributed.nn import functional
 from nbgrad.nn.remote_module import RemoteModule
 
-__all__ = ["RemoteModule"]
+__all__ = ["RemoteModule", "functional"]
