@@ -7,6 +7,7 @@ from importlib import metadata
 ROOMS = {
     "multiprocessing": {"torch": "torch.multiprocessing", "nbgrad": "nbgrad.multiprocessing"},
     "rpc": {"torch": "torch.distributed.rpc", "nbgrad": "nbgrad.rpc"},
+    "dist": {"torch": "torch.distributed", "nbgrad": "nbgrad.distributed"},
     "dist_autograd": {"torch": "torch.distributed.autograd", "nbgrad": "nbgrad.dist_autograd"},
     "nn": {"torch": "torch.nn", "nbgrad": "nbgrad.nn"},
     "functional": {"torch": "torch.nn.functional", "nbgrad": "nbgrad.nn.functional"},

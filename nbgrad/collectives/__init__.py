@@ -31,6 +31,12 @@ from nbgrad.collectives.moves import (
     reduce_scatter_tensor,
     scatter,
 )
+from nbgrad.collectives.objects import (
+    all_gather_object,
+    broadcast_object_list,
+    gather_object,
+    scatter_object_list,
+)
 from nbgrad.collectives.process_group import ProcessGroup
 from nbgrad.collectives.reducers import ReduceOp
 from nbgrad.collectives.shared import all_reduce_shared

@@ -9,6 +9,7 @@ from nbgrad.shm.binding import Binding, current
 from nbgrad.shm.layout import MEET, SLOTS
 
 BOX_BYTES = 1 << 17  # of one half of a box, unless the arena is full
+GROUP_BITS = 13  # groups per default group
 BYTE = np.dtype("uint8")
 
 
@@ -20,8 +21,8 @@ class Premises:
         self.binding = Binding(session.segment, session.layout, session.rank)
         self.boxes: dict[int, np.ndarray] = {}  # by slot
         self.free = (1 << SLOTS) - 1
-        self.n_groups = (
-            0  # made in this session: the same on all workers (Note [Group numbers] of world.py)
+        self.n_inits = self.n_groups = (
+            0  # default groups so far, last number: Note [Group numbers] of world.py
         )
         self.kept: list = []  # arrays that others may still write, of operations that failed
 

@@ -18,6 +18,7 @@ T3 (over)   a member that gives up (deadline, Ctrl-C, a death) says so in its sl
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 from nbgrad.collectives import rounds
@@ -33,7 +34,7 @@ from nbgrad.shm import words
 FIRST_SLICE_NS, LAST_SLICE_NS = 5_000_000, 200_000_000
 IDLE_S = 1.0  # slices grow when nothing has come for so long
 GAVE_UP, LEFT = 1, 2  # values of STATUS, with the group's number above
-SEQ_BITS = 40  # rounds of one group; its number stands above
+SEQ_BITS = 38  # rounds of one group; its number stands above
 
 
 def refuse(*arguments: Any) -> int:
@@ -203,18 +204,22 @@ class ProcessGroup:
         own = self.record(self.me, self.block[rounds.SEQ])
         self.session.check(own)
         for p in self.missing():
-            status = words.load(self.slots[p] + rounds.STATUS)
-            if status >> 4 == self.number and status & 15 and p in self.missing():
-                how = "has given up" if status & 15 == GAVE_UP else "has left"
-                raise ProcessGroupError(
-                    f"rank {self.members[p]} {how} the process group {self.name!r}, in which rank "
-                    f"{self.members[self.me]} runs {own}: it never comes. All members must run the same collectives "
-                    f"before destroy_process_group()."
-                )
+            self.refuse_absent(p, own, lambda p=p: p in self.missing())  # type: ignore[misc]
         if waited > timeout_s:
             raise CollectiveTimeout(
                 f"{self.lateness(timeout_s)} The time is `timeout` of init_process_group() and new_group()."
             )
+
+    def refuse_absent(self, p: int, own: str, is_missing: Callable[[], bool]) -> None:
+        """Raise if a member that this one waits for has left the group, or given up."""
+        status = words.load(self.slots[p] + rounds.STATUS)
+        if status >> 4 != self.number or not status & 15 or not is_missing():
+            return  # `is_missing`, asked again: it may have come, and left then
+        how = "has given up" if status & 15 == GAVE_UP else "has left"
+        raise ProcessGroupError(
+            f"rank {self.members[p]} {how} the process group {self.name!r}, in which rank {self.members[self.me]} runs "
+            f"{own}: it never comes. All members must run the same collectives before destroy_process_group()."
+        )
 
     def lateness(self, waited: float) -> str:
         """For whom this member has waited so long, and what those did last."""

@@ -118,9 +118,16 @@ def show(g):
     poke(line + KEPT, peek(g + SHARED))
     # Pairs with the load in `all_here`: Note [Rounds] C1, and with `sleep`: C6.
     store(line + ROUND, seq)
+    wake_sleepers(g)
+
+
+@kernel("n")
+def wake_sleepers(g):
+    """Something that the others wait for has just been stored: wake those who sleep."""
     me = peek(g + ME)
     for p in range(peek(g + MEMBERS)):
         meet = peek(g + MEETS + 8 * p)
+        # Pairs with `sleep`: Note [Rounds] C6.
         if p != me and load32(meet + 4) > 0:
             fetch_add32(meet, 1)
             wake(meet, ALL_SLEEPERS)

@@ -2,8 +2,9 @@
 
 Note [Group numbers]
 ~~~~~~~~~~~~~~~~~~~~
-All workers of a session make the same groups in the same order, so each can count them by itself; a group's rounds start at
-its number << SEQ_BITS, and no word of an earlier group in the same slot looks like one of them.
+A group's rounds start at its number << SEQ_BITS.  Default groups are counted by each worker for itself, since all workers of a
+session make them together; a further group gets a number above all that its members have seen, which they tell each other when
+they choose a slot that is free with all of them.  So no word of an earlier group in the same slot looks like one of this.
 """
 
 import atexit
@@ -22,7 +23,7 @@ from nbgrad import logs
 from nbgrad.collectives import operation, rounds
 from nbgrad.collectives.membership import GroupMember, State, default_group
 from nbgrad.collectives.operation import Kind
-from nbgrad.collectives.premises import Premises
+from nbgrad.collectives.premises import GROUP_BITS, Premises
 from nbgrad.collectives.process_group import ProcessGroup
 from nbgrad.errors import DesyncError, ProcessGroupError
 from nbgrad.group.place import birthplace
@@ -103,7 +104,8 @@ def init_process_group(
     premises = Premises.of(session)
     try:
         premises.enter()
-        premises.n_groups += 1
+        premises.n_inits += 1
+        premises.n_groups = premises.n_inits << GROUP_BITS
         members = tuple(range(world_size))
         limit_s = DEFAULT_TIMEOUT_S if timeout is None else start_s
         State.default = open_group(
@@ -205,28 +207,40 @@ def new_group(
             f"new_group got ranks {list(ranks or ())}: it takes different ranks of the default group, 0 to {known[-1]}, "
             f"and at least one"
         )
-    premises = default.premises
-    digest = zlib.crc32(repr(members).encode())
-    rows = agree(default, Kind.new_group, [premises.free, digest])
-    premises.n_groups += 1
-    if (rows[:, 1] != digest).any():
-        other = int((rows[:, 1] != digest).argmax())
+    slot, digests = allot(default, Kind.new_group, zlib.crc32(repr(members).encode()))
+    if (digests != digests[default.me]).any():
+        other = int((digests != digests[default.me]).argmax())
         raise DesyncError(
             f"rank {default.me} calls new_group with ranks {list(members)}, and rank {other} with other ones: all ranks of "
             f"the default group must make the same groups in the same order, also those they are not in"
         )
+    if default.me not in members:
+        return GroupMember.NON_GROUP_MEMBER
+    premises = default.premises
+    limit_s = default.timeout_s if timeout is None else seconds_of(timeout)
+    name = group_desc or f"group {premises.n_groups}"
+    return open_group(premises, slot, members, limit_s, name, Kind.new_group, limit_s)
+
+
+def allot(pg: ProcessGroup, kind: Kind, digest: int) -> tuple[int, np.ndarray]:
+    """A slot that is free with all members, and their digests.  Note [Group numbers]."""
+    premises = pg.premises
+    rows = agree(pg, kind, [premises.free, premises.n_groups, digest])
+    premises.n_groups = int(rows[:, 1].max()) + 1
     free = int(np.bitwise_and.reduce(rows[:, 0]))
     if free == 0:
         raise ProcessGroupError(
             f"{SLOTS} process groups are open, and there is room for no more: destroy_process_group(group) those that are "
             f"not needed any more"
         )
-    if default.me not in members:
-        return GroupMember.NON_GROUP_MEMBER
-    slot = (free & -free).bit_length() - 1
-    limit_s = default.timeout_s if timeout is None else seconds_of(timeout)
-    name = group_desc or f"group {premises.n_groups}"
-    return open_group(premises, slot, members, limit_s, name, Kind.new_group, limit_s)
+    return (free & -free).bit_length() - 1, rows[:, 2]
+
+
+def new_group_of(pg: ProcessGroup, kind: Kind) -> ProcessGroup:
+    """Another group of the same members, who all call this."""
+    slot, _ = allot(pg, kind, 0)
+    name = f"{pg.name}, {kind.name} {pg.premises.n_groups}"
+    return open_group(pg.premises, slot, pg.members, pg.timeout_s, name, kind, pg.timeout_s)
 
 
 def destroy_process_group(group: Any = None) -> None:

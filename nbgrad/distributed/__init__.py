@@ -7,14 +7,17 @@ from nbgrad.collectives import (
     Work,
     all_gather,
     all_gather_into_tensor,
+    all_gather_object,
     all_reduce,
     all_reduce_shared,
     all_to_all,
     all_to_all_single,
     barrier,
     broadcast,
+    broadcast_object_list,
     destroy_process_group,
     gather,
+    gather_object,
     get_backend,
     get_global_rank,
     get_group_rank,
@@ -33,6 +36,7 @@ from nbgrad.collectives import (
     reduce_scatter,
     reduce_scatter_tensor,
     scatter,
+    scatter_object_list,
 )
 from nbgrad.dist_autograd import is_available
 from nbgrad.distributed import autograd, nn, optim, rpc

@@ -32,6 +32,10 @@ def run(script, *flags):
         ("encode.py", ["2 arrays of 4 B, post", "encode a call of tensors"]),
         ("wide_graph.py", ["64 calls to one worker, each, backward"]),
         ("payload.py", ["1 MiB", "64 MiB"]),
+        (
+            "allreduce.py",
+            ["4 B", "10 MB, in place", "100 MB, shared result", "100 MB, shared result, copy"],
+        ),
         ("fused.py", ["gelu", "layer norm", "bias and relu", "gelu, share of a copy's bandwidth"]),
         ("optimizers.py", ["Adam, step", "Adam, share of the triad"]),
         ("models.py", ["MLP, batch 64, eager", "transformer, batch 16, eager"]),
