@@ -56,9 +56,18 @@ class Plan:
     def __init__(
         self, pg: ProcessGroup, sizes: Sequence[int], dtype: np.dtype, op: ReduceOp = ReduceOp.SUM
     ):
-        self.group = group = new_group_of(pg, Kind.plan)
+        self.group = new_group_of(pg, Kind.plan)
         self.sizes, self.dtype = [int(size) for size in sizes], np.dtype(dtype)
         self.n_started = self.n_steps = 0
+        try:
+            self.meet(op)
+        except BaseException:
+            finish(self.group)
+            raise
+
+    def meet(self, op: ReduceOp) -> None:
+        """Make this member's buffer, and the result on the first one, and learn where those of the others are."""
+        group = self.group
         item = self.dtype.itemsize
         ends = np.cumsum([0, *[(size * item + ALIGN - 1) & -ALIGN for size in self.sizes]])
         binding, base = group.premises.binding, group.session.base
