@@ -75,11 +75,9 @@ class Plan:
         own = binding.empty((n_bytes,), np.dtype("uint8"))
         result = binding.empty((n_bytes,), np.dtype("uint8")) if group.me == 0 else None
         has_room = own is not None and (group.me != 0 or result is not None)
-        if result is not None:
+        if result is not None:  # held before anybody learns of it: Note [Holders] of arena.py
             block = block_of(result)
-            for _ in range(
-                group.size() - 1
-            ):  # before anybody learns of it: Note [Holders] of arena.py
+            for _ in range(group.size() - 1):
                 arena.hold(block, arena.generation(block))
         told = [int(has_room), hash((tuple(self.sizes), CODES[self.dtype], int(op)))]
         told += [address_of(a) - base if a is not None else 0 for a in (own, result)]
