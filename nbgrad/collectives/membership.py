@@ -1,8 +1,9 @@
 """Which process groups this process is in, and as what."""
 
+import os
 from typing import Any
 
-from nbgrad.collectives.process_group import ProcessGroup
+from nbgrad.collectives.process_group import ProcessGroup, refuse
 from nbgrad.errors import ProcessGroupError
 
 __all__ = [
@@ -28,6 +29,15 @@ class State:
 
     default: Any = None
     groups: list[ProcessGroup] = []
+
+
+def refuse_children() -> None:
+    """In a child forked from a worker: no group of the worker does anything here any more, not even the fast way."""
+    for pg in State.groups:
+        pg.begin = refuse
+
+
+os.register_at_fork(after_in_child=refuse_children)
 
 
 class Names(type):

@@ -38,7 +38,7 @@ SEQ_BITS = 38  # rounds of one group; its number stands above
 
 
 def refuse(*arguments: Any) -> int:
-    """`begin` of a group that has ended."""
+    """`begin` of a group that has ended, or of a forked child: the long way says what is wrong."""
     return NOT_SMALL
 
 

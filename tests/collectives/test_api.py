@@ -243,6 +243,7 @@ def refusals(rank, world):
         error_of(dist.all_gather, [nb.ones(4)] * world, x),
         error_of(dist.all_gather_into_tensor, nb.ones(5), x),
         error_of(dist.all_reduce, x.to_sparse()),
+        error_of(dist.all_reduce, [1.0]),
     ]
     dist.all_reduce(x)  # the group goes on
     assert x.tolist() == [world] * 3
@@ -253,9 +254,10 @@ def test_what_can_not_be_is_refused_by_name(group2):
     for found in group2.call(everywhere, refusals):
         kinds = [error and error[0] for error in found]
         assert kinds == ["DtypeError"] * 4 + ["ProcessGroupError"] * 3 + ["ShapeError"] * 3 + [
-            "DtypeError"
+            "DtypeError",
+            "DtypeError",
         ]
         for error, part in zip(found, [
             "float16", "AVG is for float32 or float64", "BOR is for integers", "'sum'", "rank 7", "say which rank src is",
-            "not both", "2 of them", "(4,)", "(5,)", "sparse"]):  # fmt: skip
+            "not both", "2 of them", "(4,)", "(5,)", "sparse", "got a list"]):  # fmt: skip
             assert part in error[1]

@@ -233,8 +233,8 @@ def forked(index):
     dist.barrier()
     child = os.fork()
     if child == 0:
-        found = error_of(dist.all_reduce, nb.ones(2))
-        os._exit(0 if found and found[0] == "ForkedProcessError" else 1)
+        found = [error_of(dist.all_reduce, nb.ones(2)), error_of(dist.barrier)]
+        os._exit(0 if all(f and f[0] == "ForkedProcessError" for f in found) else 1)
     assert os.waitpid(child, 0)[1] == 0
     dist.barrier()
 

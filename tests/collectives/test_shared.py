@@ -97,3 +97,20 @@ def full_arena(rank, world):
 
 def test_without_room(group3):
     group3.call(everywhere, full_arena)
+
+
+def four(index):
+    """Both forms of a sum on four workers, the same bits on all."""
+    dist.init_process_group("gloo", rank=index, world_size=4, timeout=30)
+    for n in (1, 3000, 100_003):
+        wanted = expected(ReduceOp.SUM, 4, (n,), "float32")
+        for make in (nb.from_numpy, lambda array: nb.from_numpy(array) + 0):
+            x = make(values(index, (n,), "float32"))
+            same(dist.all_reduce_shared(x).data, wanted)
+            dist.all_reduce(x)
+            same(x.data, wanted)
+    dist.destroy_process_group()
+
+
+def test_exact_on_four_workers(nothing_left):
+    nb.multiprocessing.spawn(four, nprocs=4)
