@@ -37,6 +37,14 @@ from nbgrad.collectives.objects import (
     gather_object,
     scatter_object_list,
 )
+from nbgrad.collectives.point_to_point import (
+    P2POp,
+    batch_isend_irecv,
+    irecv,
+    isend,
+    recv,
+    send,
+)
 from nbgrad.collectives.process_group import ProcessGroup
 from nbgrad.collectives.reducers import ReduceOp
 from nbgrad.collectives.shared import all_reduce_shared

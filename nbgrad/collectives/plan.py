@@ -114,21 +114,23 @@ class Plan:
     def set_up(self, op: ReduceOp, ends: np.ndarray, sources: list[int]) -> None:
         """Fill the blocks, and this member's counters."""
         group, block = self.group, self.group.block
+        slot = group.slots[group.me]
+        words.store(slot + rounds.FILLED, 0)
+        words.store(slot + rounds.REDUCED, 0)
+        agree(
+            group, Kind.plan, [0]
+        )  # all counters are 0 now; the last operation that uses the group's block
         combine, finish = reducer(op, self.dtype, "a plan")
         block[rounds.COMBINE], block[rounds.FINISH] = combine, finish
         block[rounds.ITEM] = self.dtype.itemsize
         block.set_table(rounds.SOURCES, sources)
         self.words = np.zeros((buckets.STARTS >> 3) + len(ends), np.int64)
         self.address = address_of(self.words)
-        slot = group.slots[group.me]
-        words.store(slot + rounds.FILLED, 0)
-        words.store(slot + rounds.REDUCED, 0)
         self.words[buckets.GROUP >> 3] = block.address
         self.words[buckets.RESULT >> 3] = address_of(self.result)
         self.words[buckets.N_BUCKETS >> 3] = len(self.sizes)
         self.words[buckets.STARTS >> 3 :] = ends
         self.go = buckets.go.bind([self.address])
-        agree(group, Kind.plan, [0])  # all counters are 0 now
 
     def start(self) -> None:
         """The next bucket of this step is written; sums what all have started, without waiting."""

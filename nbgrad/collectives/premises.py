@@ -20,6 +20,7 @@ class Premises:
         self.session = session
         self.binding = Binding(session.segment, session.layout, session.rank)
         self.boxes: dict[int, np.ndarray] = {}  # by slot
+        self.letters: dict[tuple[int, int], np.ndarray] = {}  # by slot and receiver
         self.free = (1 << SLOTS) - 1
         self.n_inits = self.n_groups = (
             0  # default groups so far, last number: Note [Group numbers] of world.py

@@ -21,7 +21,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from nbgrad.collectives import rounds
+from nbgrad.collectives import letters, rounds
 from nbgrad.collectives.block import Block, spare
 from nbgrad.collectives.native import NOT_SMALL
 from nbgrad.collectives.operation import Operation, describe
@@ -70,6 +70,8 @@ class ProcessGroup:
         seq = self.number << SEQ_BITS
         meets = premises.meets(members)
         self.block.set_up(session.base, self.slots, meets, self.me, seq, self.box)
+        letters.clear(self.block.address)
+        self.sending, self.receiving = threading.Lock(), threading.Lock()
         self.begin: Any = self.block.begin
         self.turn = threading.Lock()
         self.queue: deque = deque()  # of Work

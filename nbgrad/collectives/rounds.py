@@ -13,7 +13,8 @@ A member's slot, in its worker's part of the segment; only this member writes it
   +0, +512   the lines of even and of odd rounds: ROUND, WHAT, HASH, DATA, SHARED; +64 small data; +384 the shape, for messages
   +1024      TABLE: where each piece lies that is offered to one member
   +1280      STATUS: 0, or why this member takes no part any more
-  +1344 FILLED, +1408 REDUCED     counters of a plan (plan.py)
+  +1344 FILLED, +1408 REDUCED     counters of a plan (buckets.py)
+  +2048      a line per other member (letters.py)
 
 `g` is the group's private block in this process: constants, the operation under way, and tables with a word per member.
 

@@ -2,6 +2,7 @@
 
 from nbgrad.collectives import (
     GroupMember,
+    P2POp,
     ProcessGroup,
     ReduceOp,
     Work,
@@ -13,6 +14,7 @@ from nbgrad.collectives import (
     all_to_all,
     all_to_all_single,
     barrier,
+    batch_isend_irecv,
     broadcast,
     broadcast_object_list,
     destroy_process_group,
@@ -26,17 +28,21 @@ from nbgrad.collectives import (
     get_world_size,
     group,
     init_process_group,
+    irecv,
     is_gloo_available,
     is_initialized,
     is_mpi_available,
     is_nccl_available,
+    isend,
     monitored_barrier,
     new_group,
+    recv,
     reduce,
     reduce_scatter,
     reduce_scatter_tensor,
     scatter,
     scatter_object_list,
+    send,
 )
 from nbgrad.dist_autograd import is_available
 from nbgrad.distributed import autograd, nn, optim, rpc

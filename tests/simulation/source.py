@@ -25,6 +25,7 @@ KERNELS = (
     "nbgrad.dist_autograd.context_rows",
     "nbgrad.collectives.rounds",
     "nbgrad.collectives.buckets",
+    "nbgrad.collectives.letters",
 )
 REBUILT = {  # modules whose Python functions and classes are rebuilt, so that they call simulated kernels
     "nbgrad.dist_autograd.engine",
