@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from nbgrad.autograd.tensor import Tensor
+from nbgrad.autograd.versions import note_write, version_of
 from nbgrad.errors import DtypeError, GraphError
 from nbgrad.jit.maker import set_allocator
 from nbgrad.shm import arena
@@ -37,10 +38,11 @@ def empty_like(array: np.ndarray) -> np.ndarray:
     return empty(array.shape, array.dtype)
 
 
-def begin_write(tensor: Tensor) -> np.ndarray:
+def begin_write(tensor: Tensor, what: str = "a write in place") -> np.ndarray:
     """The tensor's array, to be written until `end_write`: meanwhile nobody can take a snapshot of it.
 
-    If somebody holds the memory (a message, another worker), the tensor moves to a copy of its own first.
+    If somebody holds the memory (a message, another worker), the tensor moves to a copy of its own first.  Else the write is
+    noted, under the name `what`: Note [Versions] of versions.py.
 
     Raises
     ------
@@ -52,6 +54,7 @@ def begin_write(tensor: Tensor) -> np.ndarray:
     if block:
         # Note [Holders] of arena.py, V1 and V2.
         if array.flags.writeable and arena.begin_write(block):
+            note_write(array, what)
             return array
         fresh = empty(array.shape, array.dtype)
         np.copyto(fresh, array)
@@ -65,6 +68,7 @@ def begin_write(tensor: Tensor) -> np.ndarray:
             f"this tensor of shape {array.shape} can't be written in place: its memory is read-only (it may come from "
             f"a read-only NumPy array); work on .clone()"
         )
+    note_write(array, what)
     return array
 
 
@@ -75,7 +79,7 @@ def end_write(array: np.ndarray) -> None:
         arena.end_write(block)
 
 
-def writable(tensor: Tensor) -> np.ndarray:
+def writable(tensor: Tensor, what: str = "a write in place") -> np.ndarray:
     """The tensor's array, for a write in place that is over before this thread does anything else with the tensor.
 
     Raises
@@ -83,7 +87,7 @@ def writable(tensor: Tensor) -> np.ndarray:
     GraphError
         If the array is read-only.
     """
-    array = begin_write(tensor)
+    array = begin_write(tensor, what)
     end_write(array)
     return array
 
@@ -116,6 +120,7 @@ def numpy(self: Tensor, *, force: bool = False) -> np.ndarray:
 
 
 Tensor.numpy = numpy  # type: ignore[method-assign]
+Tensor._version = property(lambda tensor: version_of(tensor.data))  # type: ignore[attr-defined]
 
 
 # Note [Sole owner]

@@ -24,6 +24,7 @@ from nbgrad.autograd.leaf_hooks import run_leaf, run_leaf_post, run_stored
 from nbgrad.autograd.node import Node, class_name
 from nbgrad.autograd.sparse import copied, densified
 from nbgrad.autograd.tensor import Tensor
+from nbgrad.autograd.versions import check_order
 from nbgrad.autograd.watch import Watch
 
 by_seq = attrgetter("seq")
@@ -72,6 +73,7 @@ def run(roots: list[Tensor], seeds: list[np.ndarray], retain_graph: bool) -> Non
     record, start_ns, checks = Watch.record, 0, Trace.checks
     begin_ns = time.perf_counter_ns() if record is not None else 0
     order = reach(roots, sums)
+    check_order(order)
     for root, g in zip(roots, seeds):
         add(sums, owned, root.node or root, root.idx, g)
     seeds.clear()

@@ -74,6 +74,9 @@ class FunctionNode(Node):
 
     __slots__ = ()
 
+    def saved(self) -> list:
+        return [tensor.data for tensor in self.residuals[0].to_save if tensor is not None]
+
     def release(self) -> None:
         (ctx, *_) = self.residuals
         if ctx.to_save:

@@ -69,6 +69,16 @@ class Node:
         self.seq = next_seq()
         self.hooks: dict | None = None
 
+    def saved(self) -> list:
+        """The arrays that the VJP will read, among other things."""
+        found: list = []
+        for part in self.residuals or ():
+            if type(part) is tuple or type(part) is list:
+                found.extend(part)
+            else:
+                found.append(part)
+        return found
+
     def release(self) -> None:
         """Drop the saved arrays, and with them the right to run again; edges stay.
 

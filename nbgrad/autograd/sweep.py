@@ -21,6 +21,7 @@ from nbgrad.autograd.hooks import post_tensors, pre_tensors, run_post, run_pre
 from nbgrad.autograd.leaf_hooks import leaf_tensor, run_leaf
 from nbgrad.autograd.node import Node, class_name
 from nbgrad.autograd.tensor import Tensor
+from nbgrad.autograd.versions import Latest, check_node
 from nbgrad.autograd.watch import Watch
 
 Key = tuple[Any, int]  # (node, number of the result), or (leaf, 0)
@@ -132,6 +133,8 @@ def run(roots: Any, seeds: Any, retain_graph: bool, kind: Any, inputs: Any) -> d
             continue
         if record is not None:
             start_ns = time.perf_counter_ns()
+        if node.seq < Latest.seq:
+            check_node(node)
         cotangents = kind.pull(node, g)
         if record is not None:
             record("backward", class_name(node.name), start_ns)

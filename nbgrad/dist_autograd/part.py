@@ -26,6 +26,7 @@ from nbgrad.autograd.leaf_hooks import run_leaf, run_leaf_post
 from nbgrad.autograd.node import class_name
 from nbgrad.autograd.sparse import densified
 from nbgrad.autograd.tensor import Tensor
+from nbgrad.autograd.versions import Latest, check_node
 from nbgrad.dist_autograd import ledger
 from nbgrad.dist_autograd.context import thread
 from nbgrad.dist_autograd.send_recv import (
@@ -327,6 +328,8 @@ class Part:
                 self.in_hook = True
                 g = run_pre(node, g)
                 self.in_hook = False
+            if node.seq < Latest.seq:
+                check_node(node)
             start_ns = time.perf_counter_ns() if trace else 0
             try:
                 cotangents = node.vjp(node.residuals, g)

@@ -19,7 +19,7 @@ from nbgrad.ops.index import grid, plain_index
 from nbgrad.ops.random import default_generator
 
 
-def target(x: Tensor, *others: Any) -> Any:
+def target(x: Tensor, what: str, *others: Any) -> Any:
     """The array to write, after the checks; what is sparse can't be written.
 
     Raises
@@ -39,7 +39,7 @@ def target(x: Tensor, *others: Any) -> Any:
                 "an in-place operation on values that require grad is not recorded yet; write x = x + y instead of "
                 "x += y, or do it inside `with nb.no_grad():`"
             )
-    return x.data if x.is_sparse else writable(x)
+    return x.data if x.is_sparse else writable(x, what)
 
 
 def plain(value: Any) -> Any:
@@ -54,8 +54,8 @@ SPARSE: dict[Any, Any] = {
 }
 
 
-def apply(ufunc: Any, x: Tensor, y: Any) -> Tensor:
-    array, value = target(x, y), plain(y)
+def apply(name: str, ufunc: Any, x: Tensor, y: Any) -> Tensor:
+    array, value = target(x, name, y), plain(y)
     if isinstance(array, SparseArray):  # its arrays are not written: the tensor gets new ones
         x.data = SPARSE[ufunc](array, value)
     elif isinstance(value, SparseArray):
@@ -77,27 +77,27 @@ def apply(ufunc: Any, x: Tensor, y: Any) -> Tensor:
 
 def add_(x: Tensor, other: Any, *, alpha: float = 1) -> Tensor:
     """x += alpha * other, in place."""
-    return apply(np.add, x, other if alpha == 1 else scaled(other, alpha, x))
+    return apply("add_", np.add, x, other if alpha == 1 else scaled(other, alpha, x))
 
 
 def sub_(x: Tensor, other: Any, *, alpha: float = 1) -> Tensor:
     """x -= alpha * other, in place."""
-    return apply(np.subtract, x, other if alpha == 1 else scaled(other, alpha, x))
+    return apply("sub_", np.subtract, x, other if alpha == 1 else scaled(other, alpha, x))
 
 
 def scaled(other: Any, alpha: float, x: Tensor) -> Any:
-    target(x, other)
+    target(x, "add_", other)
     return plain(other) * alpha
 
 
 def mul_(x: Tensor, other: Any) -> Tensor:
     """x *= other, in place."""
-    return apply(np.multiply, x, other)
+    return apply("mul_", np.multiply, x, other)
 
 
 def div_(x: Tensor, other: Any) -> Tensor:
     """x /= other, in place."""
-    return apply(np.true_divide, x, other)
+    return apply("div_", np.true_divide, x, other)
 
 
 def zero_(x: Tensor) -> Tensor:
@@ -107,13 +107,13 @@ def zero_(x: Tensor) -> Tensor:
 
 def fill_(x: Tensor, value: Any) -> Tensor:
     """All elements equal to a number, in place."""
-    target(x, value).fill(value.item() if isinstance(value, Tensor) else value)
+    target(x, "fill_", value).fill(value.item() if isinstance(value, Tensor) else value)
     return x
 
 
 def copy_(x: Tensor, source: Any) -> Tensor:
     """The elements of another tensor, broadcast and converted, in place."""
-    array = target(x, source)
+    array = target(x, "copy_", source)
     values = np.asarray(plain(source))
     try:
         np.copyto(array, values, casting="unsafe")
@@ -126,14 +126,14 @@ def copy_(x: Tensor, source: Any) -> Tensor:
 
 def clamp_(x: Tensor, min: Any = None, max: Any = None) -> Tensor:
     """Elements cut to limits, in place."""
-    array = target(x, min, max)
+    array = target(x, "clamp_", min, max)
     np.clip(array, plain(min), plain(max), out=array)
     return x
 
 
 def uniform_(x: Tensor, a: float = 0.0, b: float = 1.0, *, generator: Any = None) -> Tensor:
     """Uniform numbers in [a, b), in place."""
-    array = target(x)
+    array = target(x, "uniform_")
     rng = (generator or default_generator).rng
     array[...] = rng.random(array.shape, array.dtype) * (b - a) + a
     return x
@@ -141,7 +141,7 @@ def uniform_(x: Tensor, a: float = 0.0, b: float = 1.0, *, generator: Any = None
 
 def normal_(x: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Any = None) -> Tensor:
     """Normal numbers, in place."""
-    array = target(x)
+    array = target(x, "normal_")
     rng = (generator or default_generator).rng
     array[...] = rng.standard_normal(array.shape, array.dtype) * std + mean
     return x
@@ -168,7 +168,7 @@ def random_(x: Tensor, from_: int = 0, to: int | None = None, *, generator: Any 
     >>> nb.empty(3).random_(5, 6)
     tensor([5., 5., 5.])
     """
-    array = target(x)
+    array = target(x, "random_")
     if to is None:
         from_, to = (0, from_) if from_ else (0, None)
     if to is None:
@@ -216,7 +216,7 @@ def scatter_(x: Tensor, dim: int, index: Tensor, src: Any = None, *, value: Any 
     tensor([[0., 0., 1.],
             [1., 0., 0.]])
     """
-    array, places = target(x, src), index.data
+    array, places = target(x, "scatter_", src), index.data
     source = plain(value if src is None else src)
     if places.ndim != array.ndim or np.ndim(source) not in (0, array.ndim):
         raise ShapeError(
@@ -231,7 +231,7 @@ def scatter_(x: Tensor, dim: int, index: Tensor, src: Any = None, *, value: Any 
 
 def setitem(x: Tensor, index: Any, value: Any) -> None:
     """x[index] = value, in place."""
-    target(x, value)[plain_index(index)] = plain(value)
+    target(x, "__setitem__", value)[plain_index(index)] = plain(value)
 
 
 def augmented(in_place: Any, plain_op: Any) -> Any:

@@ -177,7 +177,7 @@ class Optimizer:
         state = self.state.setdefault(p, {})
         if not isinstance(g, SparseArray):
             g = contiguous(g)
-        array = begin_write(p)
+        array = begin_write(p, type(self).__name__)
         try:
             if array.flags.c_contiguous:
                 self.update(group, state, array, g)
