@@ -54,8 +54,9 @@ def owner(array: np.ndarray) -> np.ndarray:
 
 
 def forget(note: Any) -> None:
-    if writes.get(note.key) is note:
-        del writes[note.key]
+    key = note.key
+    if writes.get(key) is note:
+        del writes[key]
 
 
 def note_write(array: np.ndarray, what: str) -> None:
@@ -64,9 +65,9 @@ def note_write(array: np.ndarray, what: str) -> None:
     key = id(array)
     note = writes.get(key)
     if note is None:
-        new: Any = Writes(array, forget)
-        new.key, new.n, new.seqs = key, 0, []
-        note = writes[key] = new
+        note = Writes(array, forget)
+        note.key, note.n, note.seqs = key, 0, []
+        writes[key] = note
     Latest.seq = seq = next_seq()
     note.n += 1
     note.what = what
