@@ -21,22 +21,28 @@ from nbgrad.autograd.anomaly import described
 from nbgrad.autograd.node import Node
 from nbgrad.autograd.sparse import densified
 from nbgrad.autograd.tensor import Tensor
+from nbgrad.autograd.versions import Latest
 from nbgrad.errors import GraphError
 
 Edge = tuple[Any, int] | None
 
 
-def linked(array: np.ndarray, edge: Edge) -> Tensor:
-    """The saved value of an input as a tensor: differentiating by it continues along the edge."""
+def linked(array: np.ndarray, node: Node, number: int) -> Tensor:
+    """The saved value of an input of a node, as a tensor: differentiating by it continues along the edge."""
+    edge: Edge = node.edges[number]
     if edge is None:
         return Tensor(array)
     target, idx = edge
     if isinstance(target, Node):
-        return Tensor(array, True, target, idx)
-    if target.data is array:
+        if target.seq > Latest.rebase:
+            return Tensor(array, True, target, idx)
+    elif target.data is array:
         return target
-    # A copy of the leaf, or the leaf was given other values since.
-    return Tensor(array, True, Node(unchanged, None, (edge,), "saved"))
+    # A copy of the leaf, or a leaf with other values since, or a result that may have been written in place since: what
+    # was saved is older than that.
+    alias = Node(unchanged, None, (edge,), "saved")
+    alias.seq = node.seq
+    return Tensor(array, True, alias)
 
 
 def unchanged(residuals: Any, g: Any) -> tuple:
@@ -55,7 +61,7 @@ def live(node: Node, words: tuple[str, ...], residuals: Any) -> Any:
         if word[0] == "y":
             found[k] = Tensor(array, True, node, int(word[1:] or 0))
         elif word != ".":
-            found[k] = linked(array, node.edges[int(word)])
+            found[k] = linked(array, node, int(word))
     return tuple(found)
 
 

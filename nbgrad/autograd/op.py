@@ -101,6 +101,14 @@ ONE_RESULT = """\
         result.hooks = None
         return result"""
 
+# A view remembers the tensor whose memory it shows; a view of a view, the same one.
+VIEW = """\
+        result.view_of = getattr({x}, "view_of", {x})
+        return result"""
+
+MANY_VIEWS = """\
+        return as_views([Tensor(part, True, node, idx) for idx, part in enumerate(data)], {x})"""
+
 MANY_RESULTS = """\
         return tuple([Tensor(part, True, node, idx) for idx, part in enumerate(data)])"""
 
@@ -114,7 +122,16 @@ WITH_SPARSE = """\
 """
 
 
-def source(name: str, params: list, inputs: Any, many: bool, constant: bool, sparse: bool) -> str:
+def as_views(parts: list, x: Any) -> tuple:
+    """Tensors that show memory of x."""
+    for part in parts:
+        part.view_of = getattr(x, "view_of", x)
+    return tuple(parts)
+
+
+def source(
+    name: str, params: list, inputs: Any, many: bool, constant: bool, sparse: bool, view: bool
+) -> str:
     """The text of the function that the user calls."""
     own = [p for p in params if p.name != "needs"]
     header = inspect.Signature(
@@ -135,6 +152,13 @@ def source(name: str, params: list, inputs: Any, many: bool, constant: bool, spa
     body = "".join((SEQUENCE if sequence else INPUT).format(x=x) for x in tensors)
     body += "".join(EXTRA.format(x=x) for x in extras)
     plain = "tuple([Tensor(part) for part in data])" if many else "Tensor(data)"
+    recorded = MANY_RESULTS if many else ONE_RESULT
+    if view:
+        (x,) = tensors
+        plain = f"as_views({'[Tensor(part) for part in data]' if many else '[Tensor(data)]'}, {x})"
+        plain += "" if many else "[0]"
+        last = "        return result"
+        recorded = (MANY_VIEWS if many else ONE_RESULT.replace(last, VIEW)).format(x=x)
     no_needs = f"({'False, ' * len(tensors)})"
     if sequence:
         (x,) = tensors
@@ -155,7 +179,7 @@ def source(name: str, params: list, inputs: Any, many: bool, constant: bool, spa
             call_without=call(no_needs),
             edges=edges,
             n_outputs="len(data)" if many else "1",
-            result=MANY_RESULTS if many else ONE_RESULT,
+            result=recorded,
             plain=plain,
         )
     text = f"def {name}{header}:\n"
@@ -189,6 +213,7 @@ def op(
     constant: bool = False,
     numbers: bool = False,
     sparse: bool = False,
+    view: bool = False,
     name: str | None = None,
 ) -> Any:
     """Make an operation on tensors of a forward over arrays.
@@ -209,6 +234,8 @@ def op(
         Whether the forward takes Python numbers as they are.  If not they arrive as arrays.
     sparse : bool
         Whether the forward takes `SparseArray`s, too.  If not, the op's attribute `sparse` may be set to one that does.
+    view : bool
+        Whether the result shows the memory of the input, so that a write into one is one into the other.
     name : str, optional
         What its nodes are called, if not as the forward.
 
@@ -241,6 +268,7 @@ def op(
             constant=constant,
             numbers=numbers,
             sparse=sparse,
+            view=view,
             name=name,
         )
     own_name = forward.__name__
@@ -255,6 +283,7 @@ def op(
         "trace": Trace,
         "call_site": call_site,
         "thread": thread,
+        "as_views": as_views,
         "convert": as_operand if numbers else as_array,
         "forward": forward,
         "has_sparse": has_sparse,
@@ -263,12 +292,13 @@ def op(
         "vjp": missing(own_name),
     }
     scope |= {f"default_{p.name}": p.default for p in params if p.default is not p.empty}
-    text = source(own_name, params, inputs, many, constant, sparse)
+    text = source(own_name, params, inputs, many, constant, sparse, view)
     exec(compile(text, f"<op {own_name}>", "exec"), scope)
     user = scope[own_name]
 
     def vjp(pullback: Callable[[Any, Any], tuple]) -> Any:
         scope["vjp"] = pullback
+        pullback.is_view = view  # type: ignore[attr-defined]
         user.pullback = pullback
         return user
 

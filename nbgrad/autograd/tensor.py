@@ -17,6 +17,7 @@ from nbgrad.autograd.device import device
 from nbgrad.autograd.dtypes import Default, as_array, is_floating
 from nbgrad.autograd.node import Node
 from nbgrad.autograd.printing import format_sparse, format_tensor
+from nbgrad.autograd.versions import owner
 from nbgrad.errors import DtypeError, GraphError, ShapeError
 
 CPU = device("cpu")
@@ -91,6 +92,8 @@ class Tensor:
         and tensors that called `retain_grad`).
     hooks : dict or None
         Hooks of a leaf, see `nbgrad.autograd.hooks`.
+    view_of : Tensor
+        Set only for views: the tensor that owns the memory.
 
     Examples
     --------
@@ -101,7 +104,8 @@ class Tensor:
     tensor([2., 4.])
     """
 
-    __slots__ = ("__weakref__", "data", "grad", "hooks", "idx", "node", "requires_grad")
+    __slots__ = ("__weakref__", "data", "grad", "hooks", "idx", "node", "requires_grad", "view_of")
+    view_of: Any
 
     __array_priority__ = 1000
     __array_ufunc__ = None  # `ndarray + tensor` goes to Tensor.__radd__
@@ -159,6 +163,14 @@ class Tensor:
     def is_leaf(self) -> bool:
         """Whether no recorded operation produced this tensor."""
         return self.node is None
+
+    @property
+    def _base(self) -> "Tensor | None":
+        """The tensor whose memory this view shows, None for what is no view."""
+        base = getattr(self, "view_of", None)
+        if isinstance(base, Tensor) and owner(base.data) is owner(self.data):
+            return base
+        return None  # the operation had to copy, or one of the two has moved to other memory
 
     @property
     def output_nr(self) -> int:

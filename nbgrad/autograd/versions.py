@@ -26,9 +26,10 @@ N_REMEMBERED = 16  # numbers of the last writes, for "expected version"
 
 
 class Latest:
-    """`seq`: the number of the last write in place."""
+    """`seq`: the number of the last write in place; `rebase`: of the last one that was recorded."""
 
     seq = -1
+    rebase = -1
 
 
 class Writes(weakref.ref):
@@ -82,12 +83,48 @@ def version_of(array: Any) -> int:
     return 0 if note is None else note.n
 
 
+def note_rebase(node: Node) -> None:
+    """The tensor that this node made was written in place, recorded: it has another node from now on."""
+    if node.hooks is None:
+        node.hooks = {}
+    node.hooks["rebased"] = Latest.rebase = next_seq()
+
+
 def check_order(order: list[Node]) -> None:
     """Check the nodes of a pass, newest first: Note [Versions] G2."""
     if order and order[-1].seq < Latest.seq:
         for node in order:
             if node.seq < Latest.seq:
                 check_node(node)
+        if order[-1].seq < Latest.rebase:
+            check_views(order)
+
+
+def check_views(order: list[Node]) -> None:
+    """Refuse a view that was taken before the tensor which it shows was written, recorded, and used after.
+
+    The view's values are new then, but its history is the old one.
+
+    Raises
+    ------
+    GraphError
+        With the operation that took the view.
+    """
+    last_use: dict[Any, int] = {}
+    for node in order:
+        for edge in node.edges:
+            if edge is not None:
+                last_use.setdefault(edge[0], node.seq)
+    for node in order:
+        target: Any = node
+        while getattr(getattr(target, "vjp", None), "is_view", False) and target.edges[0]:
+            target = target.edges[0][0]
+            when = target.hooks.get("rebased", -1) if target.hooks else -1
+            if node.seq < when < last_use.get(node, -1):
+                raise GraphError(
+                    f"a view, taken by {node.name!r}, was used after the tensor that it shows had been written in place: its "
+                    f"gradient would be of another value. Take the view again after the write, or write a new tensor"
+                )
 
 
 def check_node(node: Node) -> None:

@@ -8,6 +8,20 @@ from nbgrad.ops import (
 from nbgrad.ops.activation import relu
 from nbgrad.ops.arithmetic import add, div, floor_divide, mul, remainder, sub
 from nbgrad.ops.choose import clamp, where
+from nbgrad.ops.combine import (
+    addbmm,
+    addcdiv,
+    addcmul,
+    addmm,
+    addmv,
+    addr,
+    baddbmm,
+    ger,
+    inner,
+    kron,
+    lerp,
+    outer,
+)
 from nbgrad.ops.compare import (
     allclose,
     eq,
@@ -108,6 +122,15 @@ from nbgrad.ops.rearrange import (
 )
 from nbgrad.ops.reduce import all, any, mean, norm, std, sum, var
 from nbgrad.ops.rounding import ceil, floor, round, sign
+from nbgrad.ops.scatter import (
+    index_add,
+    index_copy,
+    index_fill,
+    index_put,
+    masked_scatter,
+    scatter,
+    scatter_add,
+)
 from nbgrad.ops.shape import (
     clone,
     expand,

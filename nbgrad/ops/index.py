@@ -41,11 +41,13 @@ def zeros(shape: tuple, dtype: np.dtype) -> np.ndarray:
     return x_bar
 
 
-@op
+@op(view=True)
 def indexed(x, index):
     """x[index]."""
     y = x[index]
-    return y if type(y) is np.ndarray else np.asarray(y), (x.shape, index)
+    if type(y) is not np.ndarray:  # NumPy's scalar is a copy; with ... it is a view
+        y = x[(*index, ...) if isinstance(index, tuple) else (index, ...)]
+    return y, (x.shape, index)
 
 
 @indexed.vjp

@@ -1,7 +1,6 @@
-"""In-place operations, on tensors that no graph depends on.
+"""Operations in place: arithmetic, assignment, random values.
 
-They are for parameters under `nb.no_grad()`, buffers and constants.  While recording, writing a tensor
-that requires grad would change values that a backward pass needs, so it is refused.
+Where nothing is recorded the memory is written directly; else the write becomes a part of the graph: `nbgrad.ops.overwrite`.
 """
 
 import operator
@@ -10,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from nbgrad.autograd.buffers import writable
-from nbgrad.autograd.grad_mode import is_grad_enabled
 from nbgrad.autograd.sparse import SparseArray
 from nbgrad.autograd.tensor import Tensor
 from nbgrad.errors import DtypeError, GraphError, ShapeError
-from nbgrad.ops.dims import dim_of
-from nbgrad.ops.index import grid, plain_index
+from nbgrad.ops.arithmetic import add, div, mul, sub
+from nbgrad.ops.index import plain_index
+from nbgrad.ops.overwrite import adopt, is_recorded, overwritten, take
 from nbgrad.ops.random import default_generator
 
 
@@ -27,18 +26,10 @@ def target(x: Tensor, what: str, *others: Any) -> Any:
     GraphError
         If recording is on and x, or what is written into it, requires grad.
     """
-    if is_grad_enabled():
-        if x.requires_grad and x.node is None:
-            raise GraphError(
-                "a leaf Variable that requires grad is being used in an in-place operation: the change would not be "
-                "recorded, and its gradient would be of another value. Do it inside `with nb.no_grad():`, or write "
-                "a new tensor"
-            )
-        if x.requires_grad or any(isinstance(o, Tensor) and o.requires_grad for o in others):
-            raise GraphError(
-                "an in-place operation on values that require grad is not recorded yet; write x = x + y instead of "
-                "x += y, or do it inside `with nb.no_grad():`"
-            )
+    if is_recorded(x, *others):
+        raise GraphError(
+            f"{what} of a tensor that requires grad is not recorded; do it inside `with nb.no_grad():`"
+        )
     return x.data if x.is_sparse else writable(x, what)
 
 
@@ -54,8 +45,11 @@ SPARSE: dict[Any, Any] = {
 }
 
 
-def apply(name: str, ufunc: Any, x: Tensor, y: Any) -> Tensor:
-    array, value = target(x, name, y), plain(y)
+def apply(name: str, operation: Any, ufunc: Any, x: Tensor, y: Any) -> Tensor:
+    """x = x operation y, in the memory of x."""
+    if is_recorded(x, y):
+        return take(x, operation(x, y), name)
+    array, value = target(x, name), plain(y)
     if isinstance(array, SparseArray):  # its arrays are not written: the tensor gets new ones
         x.data = SPARSE[ufunc](array, value)
     elif isinstance(value, SparseArray):
@@ -77,27 +71,22 @@ def apply(name: str, ufunc: Any, x: Tensor, y: Any) -> Tensor:
 
 def add_(x: Tensor, other: Any, *, alpha: float = 1) -> Tensor:
     """x += alpha * other, in place."""
-    return apply("add_", np.add, x, other if alpha == 1 else scaled(other, alpha, x))
+    return apply("add_", add, np.add, x, other if alpha == 1 else other * alpha)
 
 
 def sub_(x: Tensor, other: Any, *, alpha: float = 1) -> Tensor:
     """x -= alpha * other, in place."""
-    return apply("sub_", np.subtract, x, other if alpha == 1 else scaled(other, alpha, x))
-
-
-def scaled(other: Any, alpha: float, x: Tensor) -> Any:
-    target(x, "add_", other)
-    return plain(other) * alpha
+    return apply("sub_", sub, np.subtract, x, other if alpha == 1 else other * alpha)
 
 
 def mul_(x: Tensor, other: Any) -> Tensor:
     """x *= other, in place."""
-    return apply("mul_", np.multiply, x, other)
+    return apply("mul_", mul, np.multiply, x, other)
 
 
 def div_(x: Tensor, other: Any) -> Tensor:
     """x /= other, in place."""
-    return apply("div_", np.true_divide, x, other)
+    return apply("div_", div, np.true_divide, x, other)
 
 
 def zero_(x: Tensor) -> Tensor:
@@ -107,13 +96,19 @@ def zero_(x: Tensor) -> Tensor:
 
 def fill_(x: Tensor, value: Any) -> Tensor:
     """All elements equal to a number, in place."""
-    target(x, "fill_", value).fill(value.item() if isinstance(value, Tensor) else value)
+    if is_recorded(x, value):
+        setitem(x, ..., value)
+    else:
+        target(x, "fill_").fill(value.item() if isinstance(value, Tensor) else value)
     return x
 
 
-def copy_(x: Tensor, source: Any) -> Tensor:
+def copy_(x: Tensor, source: Any, non_blocking: bool = False) -> Tensor:
     """The elements of another tensor, broadcast and converted, in place."""
-    array = target(x, "copy_", source)
+    if is_recorded(x, source):
+        setitem(x, ..., source)
+        return x
+    array = target(x, "copy_")
     values = np.asarray(plain(source))
     try:
         np.copyto(array, values, casting="unsafe")
@@ -124,11 +119,29 @@ def copy_(x: Tensor, source: Any) -> Tensor:
     return x
 
 
-def clamp_(x: Tensor, min: Any = None, max: Any = None) -> Tensor:
-    """Elements cut to limits, in place."""
-    array = target(x, "clamp_", min, max)
-    np.clip(array, plain(min), plain(max), out=array)
-    return x
+def setitem(x: Tensor, index: Any, value: Any) -> None:
+    """x[index] = value, in place.
+
+    Examples
+    --------
+    >>> import nbgrad as nb
+    >>> w = nb.ones(2, requires_grad=True)
+    >>> x = nb.zeros(3)
+    >>> x[1:] = w
+    >>> x.sum().backward()
+    >>> w.grad
+    tensor([1., 1.])
+    """
+    recorded = is_recorded(x, value)
+    places = plain_index(index)
+    values = plain(value)
+    array = writable(x, "__setitem__")
+    array[places] = values
+    if recorded:
+        extra = np.ndim(values) - array[places].ndim
+        if extra > 0:  # leading dimensions of length 1
+            value = value.reshape(value.shape[extra:])
+        adopt(x, overwritten(x, value, places))
 
 
 def uniform_(x: Tensor, a: float = 0.0, b: float = 1.0, *, generator: Any = None) -> Tensor:
@@ -188,60 +201,3 @@ def random_(x: Tensor, from_: int = 0, to: int | None = None, *, generator: Any 
 def limit_of(dtype: np.dtype) -> int:
     """One more than the largest whole number of a dtype (int64: the largest itself)."""
     return 2 if dtype.kind == "b" else min(int(np.iinfo(dtype).max) + 1, (1 << 63) - 1)
-
-
-def scatter_(x: Tensor, dim: int, index: Tensor, src: Any = None, *, value: Any = None) -> Tensor:
-    """x[index[i][j]][j] = src[i][j] for dim 0, and so on for other dimensions, in place.
-
-    Parameters
-    ----------
-    dim : int
-        Along which to write.
-    index : Tensor of int64
-        As many dimensions as `x`, each at most as large as that of `src`.
-    src : Tensor or number
-        What to write; a number may also be given as `value`.
-
-    Raises
-    ------
-    ShapeError
-        If dimensions don't match.
-    IndexError
-        If an index is out of range.
-
-    Examples
-    --------
-    >>> import nbgrad as nb
-    >>> nb.zeros(2, 3).scatter_(1, nb.tensor([[2], [0]]), 1.0)
-    tensor([[0., 0., 1.],
-            [1., 0., 0.]])
-    """
-    array, places = target(x, "scatter_", src), index.data
-    source = plain(value if src is None else src)
-    if places.ndim != array.ndim or np.ndim(source) not in (0, array.ndim):
-        raise ShapeError(
-            f"scatter_: Index tensor must have the same number of dimensions as self tensor and src: {places.shape}, "
-            f"{array.shape} and {np.shape(source)}"
-        )
-    if np.ndim(source):
-        source = source[tuple([slice(n) for n in places.shape])]
-    array[grid(places, dim_of(dim, array.ndim))] = source
-    return x
-
-
-def setitem(x: Tensor, index: Any, value: Any) -> None:
-    """x[index] = value, in place."""
-    target(x, "__setitem__", value)[plain_index(index)] = plain(value)
-
-
-def augmented(in_place: Any, plain_op: Any) -> Any:
-    """The method behind `x += y`: in place where nothing is recorded, else a new tensor for the name x."""
-
-    def method(x: Tensor, other: Any) -> Any:
-        recorded = is_grad_enabled() and (
-            (x.requires_grad and x.node is not None)
-            or (not x.requires_grad and isinstance(other, Tensor) and other.requires_grad)
-        )
-        return plain_op(x, other) if recorded else in_place(x, other)
-
-    return method

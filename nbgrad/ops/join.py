@@ -97,7 +97,7 @@ def stack(tensors: Any, dim: int = 0) -> Any:
     return joined([unsqueeze(x, dim) for x in tensors], dim_of(dim, tensors[0].ndim + 1))
 
 
-@op(many=True)
+@op(many=True, view=True)
 def pieces(x, lengths, axis):
     """x cut along an axis into views of the given lengths."""
     parts = np.split(x, np.cumsum(lengths)[:-1], axis)

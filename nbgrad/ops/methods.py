@@ -16,6 +16,7 @@ from nbgrad.ops import (
     activation,
     arithmetic,
     choose,
+    combine,
     compare,
     exponential,
     extrema,
@@ -30,6 +31,7 @@ from nbgrad.ops import (
     rearrange,
     reduce,
     rounding,
+    scatter,
     shape,
     softmax,
     sparse,
@@ -37,6 +39,7 @@ from nbgrad.ops import (
     trigonometry,
 )
 from nbgrad.ops.creation import full, tensor
+from nbgrad.ops.inplace_forms import forms, in_place
 
 
 def swapped(operation: Any) -> Any:
@@ -201,16 +204,17 @@ OPERATORS: dict[str, Any] = {
     "__invert__": compare.bitwise_not,
     "__getitem__": index.getitem,
     "__setitem__": inplace.setitem,
-    "__iadd__": inplace.augmented(inplace.add_, arithmetic.add),
-    "__isub__": inplace.augmented(inplace.sub_, arithmetic.sub),
-    "__imul__": inplace.augmented(inplace.mul_, arithmetic.mul),
-    "__itruediv__": inplace.augmented(inplace.div_, arithmetic.div),
+    "__iadd__": inplace.add_,
+    "__isub__": inplace.sub_,
+    "__imul__": inplace.mul_,
+    "__itruediv__": inplace.div_,
 }
 
 SAME_NAME: dict[Any, str] = {
     activation: "relu",
     arithmetic: "add sub mul div floor_divide remainder",
     choose: "clamp",
+    combine: "lerp addcmul addcdiv addmm addmv addr addbmm baddbmm outer ger inner kron",
     compare: (
         "eq ne lt le gt ge logical_and logical_or logical_xor logical_not bitwise_and bitwise_or bitwise_xor "
         "bitwise_not isnan isinf isfinite equal allclose isclose"
@@ -218,7 +222,7 @@ SAME_NAME: dict[Any, str] = {
     exponential: "exp2 expm1 log2 log10 logit square logaddexp sinc xlogy",
     extrema: "maximum minimum",
     index: "gather index_select masked_fill masked_select",
-    inplace: "add_ sub_ mul_ div_ zero_ fill_ copy_ clamp_ uniform_ normal_ random_ scatter_",
+    inplace: "add_ sub_ mul_ div_ zero_ fill_ copy_ uniform_ normal_ random_",
     join: "split chunk unbind",
     matmul: "matmul mm bmm mv dot",
     peak: "max min amax amin argmax argmin",
@@ -229,6 +233,7 @@ SAME_NAME: dict[Any, str] = {
     ),
     reduce: "sum mean any all var std norm sum_to_size",
     rounding: "sign floor ceil round",
+    scatter: "scatter scatter_add index_put index_add index_copy index_fill masked_scatter",
     shape: "reshape flatten permute transpose t unsqueeze squeeze expand clone contiguous",
     softmax: "softmax log_softmax logsumexp",
     sparse: "coalesce to_dense to_sparse values indices is_coalesced sparse_dim dense_dim",
@@ -254,6 +259,10 @@ OTHERS: dict[str, Any] = {
     "expand_as": expand_as,
     "reshape_as": view_as,
     "clip": choose.clamp,
+    "clip_": in_place("clip_", choose.clamp),
+    "__ifloordiv__": in_place("__ifloordiv__", arithmetic.floor_divide),
+    "__ipow__": in_place("__ipow__", power.pow),
+    "__imod__": in_place("__imod__", arithmetic.remainder),
     "where": where,
     "polygamma": lambda x, n: special.polygamma(n, x),
     "absolute": pointwise.abs,
@@ -276,7 +285,7 @@ def bind() -> None:
     for module, names in SAME_NAME.items():
         for name in names.split():
             setattr(Tensor, name, getattr(module, name))
-    for name, method in (OTHERS | queries.METHODS).items():
+    for name, method in (forms() | OTHERS | queries.METHODS).items():
         setattr(Tensor, name, method)
 
 

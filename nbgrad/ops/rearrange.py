@@ -241,10 +241,12 @@ def diagonal(x: Any, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Any:
     return diagonal_of(permute(x, (*others, a, b)), offset)
 
 
-@op
+@op(view=True)
 def diagonal_of(x, offset):
     """A diagonal of the last two dimensions."""
-    return x.diagonal(offset, -2, -1), (x.shape, offset)
+    y = x.diagonal(offset, -2, -1)
+    y.flags.writeable = x.flags.writeable  # NumPy's is read-only
+    return y, (x.shape, offset)
 
 
 @diagonal_of.vjp

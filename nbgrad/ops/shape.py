@@ -11,7 +11,7 @@ from nbgrad.ops.broadcast import unbroadcast, unbroadcast_tensor
 from nbgrad.ops.dims import axes_of, dim_of, ints_of
 
 
-@op
+@op(view=True)
 def reshaped(x, shape):
     """x in another shape, a view if its layout allows."""
     try:
@@ -77,7 +77,7 @@ def flatten(x: Any, start_dim: int = 0, end_dim: int = -1) -> Any:
     return reshaped(x, (*shape[:start], n, *shape[end + 1 :]))
 
 
-@op
+@op(view=True)
 def permuted(x, axes):
     """x with its dimensions in another order, a view."""
     return x.transpose(axes), (axes,)
@@ -172,7 +172,7 @@ def squeeze(x: Any, dim: Any = None) -> Any:
     return reshaped(x, tuple([n for axis, n in enumerate(shape) if axis not in gone]))
 
 
-@op
+@op(view=True)
 def expanded(x, shape):
     """x repeated along dimensions of length 1 without a copy: a read-only view."""
     return np.broadcast_to(x, shape), (x.shape, x.dtype)

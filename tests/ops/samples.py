@@ -208,7 +208,36 @@ sample("masked_fill")(
 )
 sample("masked_select")(lambda m: (lambda x: x.masked_select(nb.tensor([True, False, True])), m(3)))
 
+INDEX = nb.tensor([[2, 0, 1], [0, 1, 2]])
+sample("scatter")(lambda m: (lambda x, s: x.scatter(0, INDEX, s), m(4, 3), m(2, 4)))
+sample("scatter_add")(
+    lambda m: (lambda x, s: x.scatter_add(1, nb.tensor([[1, 1]]), s), m(2, 3), m(1, 2))
+)
+sample("index_add")(
+    lambda m: (lambda x, s: x.index_add(0, nb.tensor([1, 1]), s, alpha=2), m(2, 3), m(2, 3))
+)
+sample("index_copy")(
+    lambda m: (lambda x, s: x.index_copy(1, nb.tensor([2, 0]), s), m(2, 3), m(2, 2))
+)
+sample("index_fill")(lambda m: (lambda x: x.index_fill(1, nb.tensor([2, 0]), 5.0), m(2, 3)))
+sample("index_put")(lambda m: (lambda x, s: x.index_put((nb.tensor([1, 0]),), s), m(2, 3), m(3)))
+sample("masked_scatter")(
+    lambda m: (lambda x, s: x.masked_scatter(nb.tensor([True, False, True]), s), m(2, 3), m(5))
+)
+
 # ---------------------------------------------------------------- matrices
+
+sample("lerp")(lambda m: (nb.lerp, m(2, 3), m(3), m(2, 1)))
+sample("addcmul")(lambda m: (lambda *a: nb.addcmul(*a, value=3), m(2, 3), m(3), m(2, 1)))
+sample("addcdiv")(lambda m: (nb.addcdiv, m(2, 3), m(3), m.positive(2, 1)))
+sample("addmm")(lambda m: (lambda *a: nb.addmm(*a, beta=2, alpha=3), m(4), m(2, 3), m(3, 4)))
+sample("addmv")(lambda m: (nb.addmv, m(2), m(2, 3), m(3)))
+sample("addr")(lambda m: (nb.addr, m(2, 3), m(2), m(3)))
+sample("baddbmm")(lambda m: (nb.baddbmm, m(2, 2, 2), m(2, 2, 3), m(2, 3, 2)))
+sample("addbmm")(lambda m: (nb.addbmm, m(2, 2), m(2, 2, 3), m(2, 3, 2)))
+sample("outer")(lambda m: (nb.outer, m(2), m(3)))
+sample("inner")(lambda m: (nb.inner, m(2, 3), m(4, 3)))
+sample("kron")(lambda m: (nb.kron, m(2, 3), m(2)))
 
 for x, y in (((2, 3), (3, 4)), ((3,), (3,)), ((2, 3), (3,)), ((3,), (3, 2)), ((2, 2, 3), (3, 4)), ((2, 2, 3), (2, 3, 4)),
              ((5, 1, 2, 3), (2, 3, 4)), ((3,), (2, 3, 4)), ((2, 2, 3), (3,)), ((0, 3), (3, 2)), ((2, 0), (0, 3))):  # fmt: skip
