@@ -227,9 +227,8 @@ class Part:
         self.retain = bool(flags & RETAIN)
         arrays, mask = unpack_mask(arrays, message[H4])
         if send.hooks is not None:
-            self.node, self.in_hook = send, True
-            arrays, mask = run_send_hooks(send, arrays, mask)
-            self.in_hook = False
+            self.node = send
+            arrays, mask = self.hooked(run_send_hooks, send, arrays, mask)
         k = 0
         ready: list = []
         for edge in send.edges:
@@ -325,9 +324,7 @@ class Part:
             self.node = node
             self.n_nodes += 1
             if node.hooks is not None:
-                self.in_hook = True
-                g = run_pre(node, g)
-                self.in_hook = False
+                g = self.hooked(run_pre, node, g)
             if node.seq < Latest.seq:
                 check_node(node)
             start_ns = time.perf_counter_ns() if trace else 0
@@ -343,9 +340,7 @@ class Part:
             if Trace.checks:
                 refuse_nan(node, cotangents)
             if node.hooks is not None:
-                self.in_hook = True
-                cotangents = run_post(node, cotangents, g)
-                self.in_hook = False
+                cotangents = self.hooked(run_post, node, cotangents, g)
             if not self.retain and node.residuals is not None:
                 node.release()
             g = entry = None
@@ -356,6 +351,13 @@ class Part:
         if self.words:
             letters, self.words = self.words, {}
             post_letters(self, letters)
+
+    def hooked(self, run: Any, *arguments: Any) -> Any:
+        """Run hooks of the user; an error in them is told as theirs."""
+        self.in_hook = True
+        found = run(*arguments)
+        self.in_hook = False
+        return found
 
     def hooked_leaf(self, leaf: Tensor, g: Any) -> Any:
         """The sum of a leaf after its hooks."""
@@ -380,9 +382,7 @@ class Part:
             return
         hooks = None if absent else node.hooks
         if hooks is not None:
-            self.in_hook = True
-            g = run_pre(node, g)
-            self.in_hook = False
+            g = self.hooked(run_pre, node, g)
         trace = self.agent.trace
         start_ns = time.perf_counter_ns() if trace else 0
         arrays, mask = pack_gradient(node, g if type(g) is list else [g], self.fast)
@@ -397,6 +397,4 @@ class Part:
         if trace:
             note_gradient(trace, node, self.agent, self.id, start_ns)
         if hooks is not None:
-            self.in_hook = True
-            run_post(node, (), g)
-            self.in_hook = False
+            self.hooked(run_post, node, (), g)

@@ -139,7 +139,7 @@ def l1_loss(residuals, g):
 @l1_loss.double()
 def l1_loss(residuals, g):
     away, needs, reduction = residuals
-    x_bar = spread_tensor(g, away.shape, reduction) * Tensor(np.sign(away))
+    x_bar = spread_tensor(g, away.shape, reduction) * Tensor(np.asarray(np.sign(away)))
     return x_bar, -x_bar if needs[1] else None
 
 

@@ -28,7 +28,7 @@ def test_forward_and_vjp_with_broadcasting(op, reference, operands):
 @pytest.mark.parametrize(("op", "reference"), BINARY)
 @given(x=arrays(gap=0.5), y=arrays((2, 3), gap=0.5))
 def test_same_shapes(op, reference, x, y):
-    for pair in ((x, x + 0.25), (y, y[::-1] + 0.25)):
+    for pair in ((x, np.asarray(x + 0.25)), (y, y[::-1] + 0.25)):
         np.testing.assert_array_equal(op(*map(nb.Tensor, pair)).data, reference(*pair))
         assert check_vjp(op, *pair)
 

@@ -21,7 +21,7 @@ COMPARISONS = [
 @pytest.mark.parametrize(("op", "reference"), COMPARISONS)
 @given(operands=pairs())
 def test_as_numpy(op, reference, operands):
-    x, y = (np.round(a) for a in operands)  # rounded: some are equal
+    x, y = (np.asarray(np.round(a)) for a in operands)  # rounded: some are equal
     z = op(nb.Tensor(x, True), nb.Tensor(y))
     assert z.dtype == np.bool_
     assert not z.requires_grad
