@@ -18,6 +18,7 @@ F7 (left over)    with `rpc.api._ignore_rref_leak = False`, `shutdown` raises on
                   value for one, and names them (leaks.py).
 """
 
+import functools
 from collections import deque
 from typing import Any
 
@@ -261,6 +262,8 @@ class RRef:
         self.check_creation()
         future = state.send(self.owner_rank, owner.kind, (self.rref_id,), None, timeout)
         if not blocking:
+            # The reference lives until the answer is there: its end could overtake the question on the owner.
+            future.add_done_callback(functools.partial(keep, self))
             return future
         self.kind = future.wait()
         return self.kind
@@ -299,6 +302,10 @@ class RRef:
 
 
 RRefs.objects = RRef
+
+
+def keep(rref: RRef, future: Future) -> None:
+    """A callback that does nothing but hold a reference."""
 
 
 class Proxy:

@@ -146,3 +146,24 @@ def user_asks_for_local_value():
 
 def test_and_is_dropped_after_an_error(group2):
     group2.call(user_asks_for_local_value)
+
+
+def type_of_a_dropped_reference():
+    agent, late = state.agent(), []
+    rref = rpc.remote(0, Thing)
+    rref.to_here()
+    agent.serving.submit = late.append  # the question waits for a thread
+    try:
+        future = rref._get_type(timeout=5, blocking=False)
+        del rref
+        agent.rrefs.collect()  # what has gone is given back now
+    finally:
+        del agent.serving.submit
+    for work in late:
+        agent.serving.submit(work)
+    return len(late), future.wait()
+
+
+def test_a_reference_lives_until_its_type_is_known(group2):
+    """(!) its end overtook the question, which then waited for a value that nobody would make."""
+    assert group2.call(type_of_a_dropped_reference) == (1, Thing)
