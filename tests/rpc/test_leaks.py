@@ -1,5 +1,6 @@
 """What is left at shutdown is named: the RRef, the type of its value, its owner, and where it was made."""
 
+import os
 import re
 import sys
 
@@ -114,9 +115,14 @@ def test_what_only_a_cycle_holds_is_no_leak(group2):
 # ---------------------------------------------------------------- at shutdown
 
 
+def join(rank, world):
+    os.environ["MASTER_PORT"] = str(20_000 + os.getppid() % 40_000)  # names the group
+    rpc.init_rpc(f"worker{rank}", rank=rank, world_size=world)
+
+
 def forgets(rank, world):
     api._ignore_rref_leak = False
-    rpc.init_rpc(f"worker{rank}", rank=rank, world_size=world)
+    join(rank, world)
     if rank == 0:
         kept_there.append(rpc.remote(1, list))
         kept_there[0].to_here()
@@ -138,7 +144,7 @@ def test_shutdown_raises_on_both_ends_and_leaves_all_the_same(on_workers):
 
 def drops(rank, world):
     api._ignore_rref_leak = False
-    rpc.init_rpc(f"worker{rank}", rank=rank, world_size=world)
+    join(rank, world)
     use_and_drop(rank, world)
     rpc.shutdown()
     return True
@@ -160,7 +166,7 @@ def test_nothing_is_told_where_all_is_dropped(on_workers):
 
 
 def ignores(rank, world):
-    rpc.init_rpc(f"worker{rank}", rank=rank, world_size=world)
+    join(rank, world)
     kept_there.append(rpc.remote(1 - rank, list))
     kept_there[0].to_here()
     rpc.shutdown()
