@@ -20,7 +20,8 @@ def here():
 
 
 def lines():
-    return leaks.left(state.agent())
+    """What is left; in the order of the texts behind the ids, which are used again."""
+    return sorted(leaks.left(state.agent()), key=lambda line: line.split(" to ")[1])
 
 
 # ---------------------------------------------------------------- what is told while the group lives

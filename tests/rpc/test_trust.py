@@ -388,6 +388,7 @@ def test_meetings_and_statistics_work(strict):
 def mixed(rank, world):
     """Worker 0 trusts any, worker 1 registered ones only."""
     trust_here = "registered" if rank else "any"
+    os.environ["MASTER_PORT"] = str(20_000 + os.getppid() % 40_000)  # names the group
     rpc.init_rpc(f"worker{rank}", rank=rank, world_size=world, trust=trust_here)
     found = None
     if rank == 0:
