@@ -21,7 +21,7 @@ def here():
 
 def lines():
     """What is left; in the order of the texts behind the ids, which are used again."""
-    return sorted(leaks.left(state.agent()), key=lambda line: line.split(" to ")[1])
+    return sorted(leaks.left(state.agent()), key=lambda line: line.partition(" to ")[2])
 
 
 # ---------------------------------------------------------------- what is told while the group lives
