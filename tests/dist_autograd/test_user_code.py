@@ -218,11 +218,16 @@ def test_code_of_many_passes_from_all_workers_at_once(group3):
 
 
 def wait_for_event(g):
+    event("waits").set()
     assert event("go").wait(WAIT_S), "nobody could go on while this code waits"
 
 
 def set_event(g):
     event("go").set()
+
+
+def until_it_waits():
+    assert event("waits").wait(WAIT_S)
 
 
 def one_pass(place, worker, code, context_id=None):
@@ -248,7 +253,7 @@ def waits_for_another_pass(place, worker):
         target=lambda: found.append(one_pass(place, worker, wait_for_event)), daemon=True
     )
     first.start()
-    time.sleep(0.02)  # usually it waits by now; right if not, too
+    rpc.rpc_sync(worker, until_it_waits)
     found.append(one_pass(result_hook, worker, set_event))
     first.join(WAIT_S)
     return found
@@ -286,7 +291,7 @@ def waits_for_a_call():
         target=lambda: found.append(one_pass(result_hook, 1, wait_for_event)), daemon=True
     )
     thread.start()
-    time.sleep(0.02)
+    rpc.rpc_sync(1, until_it_waits)
     rpc.rpc_sync(1, set_event, (None,))
     thread.join(WAIT_S)
     return found
@@ -341,19 +346,18 @@ def test_a_call_of_the_code_that_fails_fails_the_pass(group3, worker):
     assert group3.call(call_that_fails, worker) == (ValueError, "Custom", [2.0, 2.0])
 
 
-def sleep_and_set(g):
-    event("started").set()
-    time.sleep(0.5)
+def wait_here(g):
+    wait_for_event(g)
     event("ended").set()
 
 
-def sleep_there(g):
-    rpc.rpc_sync(2, time.sleep, (0.5,))
+def wait_there(g):
+    rpc.rpc_sync(2, wait_for_event, (g,))
     event("ended").set()
 
 
 def out_of_time(place, worker, code):
-    """A pass whose code takes longer than its timeout: (seconds until it is told, a pass after it)."""
+    """A pass whose code ends after its timeout: (seconds until it is told, a pass meanwhile)."""
     on_all(fresh_leaf)
     x = nb.ones(2, requires_grad=True)
     with dist_autograd.context() as context_id:
@@ -363,19 +367,21 @@ def out_of_time(place, worker, code):
             dist_autograd.backward(context_id, [h.sum()], timeout=0.05)
         seconds = time.monotonic() - start
         after = finish_pass(x, result_hook, worker, double, context_id)
+    on_all(set_event, None)
     rpc.rpc_sync(worker, wait_for_end)
     return seconds, after
 
 
 def hook_after_the_end():
-    """The pass is dropped while one hook sleeps; the hook of the leaf, which would be next, must not be called."""
+    """The pass is dropped while one hook waits; the hook of the leaf, which would be next, must not be called."""
     on_all(fresh_leaf)
     x, called = nb.ones(2, requires_grad=True), []
     x.register_hook(called.append)
     with dist_autograd.context() as context_id:
-        h = result_hook(x, sleep_and_set)
+        h = result_hook(x, wait_here)
         with pytest.raises(RpcTimeout):
             dist_autograd.backward(context_id, [h.sum()], timeout=0.05)
+        set_event(None)
     engine = state.agent().engine
     row = engine.address(engine.failed_rows[-1])
     return eventually(lambda: ledger.units(row) == 0), called
@@ -417,7 +423,7 @@ def wait_for_end():
     assert event("ended").wait(WAIT_S)
 
 
-@pytest.mark.parametrize("code", [sleep_and_set, sleep_there])
+@pytest.mark.parametrize("code", [wait_here, wait_there])
 @pytest.mark.parametrize("worker", [0, 1])
 @pytest.mark.parametrize("place", [leaf_hook, result_hook, function])
 def test_a_timeout_ends_a_pass_whatever_its_code_does(group3, place, worker, code):

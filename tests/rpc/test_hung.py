@@ -3,6 +3,7 @@
 import atexit
 import os
 import signal
+import threading
 import time
 
 import numpy as np
@@ -122,14 +123,28 @@ def leave_block_in_child(context_id):
     assert os.waitpid(child, 0)[1] == 0
 
 
+GATE = threading.Event()
+
+
+def wait_at_gate():
+    is_open = GATE.wait(BOUND_S)
+    GATE.clear()  # for the next time
+    return is_open
+
+
+def open_gate():
+    GATE.set()
+
+
 def fork_here():
     x = state.agent().binding.empty((1000,), np.dtype("f8"))
     x.fill(3)
     with dist_autograd.context() as context_id:
-        pending = rpc.rpc_async(1, time.sleep, (0.5,))
+        pending = rpc.rpc_async(1, wait_at_gate)
         found = use_group_in_child(x, pending)
         leave_block_in_child(context_id)
-        pending.wait()
+        rpc.rpc_sync(1, open_gate)
+        assert pending.wait()
         y = nb.ones(3, requires_grad=True)
         dist_autograd.backward(context_id, [rpc.rpc_sync(1, nb.sum, (y,))])
         assert dist_autograd.get_gradients(context_id)[y].tolist() == [1, 1, 1]
