@@ -32,31 +32,53 @@ def generate_square_subsequent_mask(sz: int, device: Any = None, dtype: Any = No
     return Tensor(np.triu(np.full((sz, sz), -np.inf, kind), 1))
 
 
-class FeedForward(Module):
-    """What encoder and decoder layers share: the two-layer network and its options."""
+class Layer(Module):
+    """Base of encoder and decoder layers: their attentions, a two-layer network, a norm and a dropout for each of these.
+
+    Parameters are those of `TransformerEncoderLayer`; a subclass names its attentions.
+    """
+
+    attentions: tuple[str, ...] = ()
 
     def __init__(
         self,
         d_model: int,
-        dim_feedforward: int,
-        dropout: float,
-        activation: Any,
-        bias: bool,
-        kind: dict,
+        nhead: int,
+        dim_feedforward: int = 2048,
+        dropout: float = 0.1,
+        activation: Any = "relu",
+        layer_norm_eps: float = 1e-5,
+        batch_first: bool = False,
+        norm_first: bool = False,
+        bias: bool = True,
+        device: Any = None,
+        dtype: Any = None,
     ) -> None:
         super().__init__()
         if isinstance(activation, str) and activation not in ACTIVATIONS:
             raise ValueError(f'activation should be "relu" or "gelu", not {activation!r}')
+        kind = {"device": device, "dtype": dtype}
         self.linear1 = Linear(d_model, dim_feedforward, bias, **kind)
         self.dropout = Dropout(dropout)
         self.linear2 = Linear(dim_feedforward, d_model, bias, **kind)
         self.activation = ACTIVATIONS[activation] if isinstance(activation, str) else activation
+        for name in self.attentions:
+            attention = MultiheadAttention(
+                d_model, nhead, dropout, bias, batch_first=batch_first, **kind
+            )
+            setattr(self, name, attention)
+        numbers = range(1, len(self.attentions) + 2)
+        for number in numbers:
+            setattr(self, f"norm{number}", LayerNorm(d_model, layer_norm_eps, bias=bias, **kind))
+        for number in numbers:
+            setattr(self, f"dropout{number}", Dropout(dropout))
+        self.norm_first = norm_first
 
     def feed(self, x: Tensor) -> Tensor:
         return self.linear2(self.dropout(self.activation(self.linear1(x))))
 
 
-class TransformerEncoderLayer(FeedForward):
+class TransformerEncoderLayer(Layer):
     """Self-attention, then a two-layer network.
 
     Parameters
@@ -90,30 +112,7 @@ class TransformerEncoderLayer(FeedForward):
     Size([1, 3, 4])
     """
 
-    def __init__(
-        self,
-        d_model: int,
-        nhead: int,
-        dim_feedforward: int = 2048,
-        dropout: float = 0.1,
-        activation: Any = "relu",
-        layer_norm_eps: float = 1e-5,
-        batch_first: bool = False,
-        norm_first: bool = False,
-        bias: bool = True,
-        device: Any = None,
-        dtype: Any = None,
-    ) -> None:
-        kind = {"device": device, "dtype": dtype}
-        super().__init__(d_model, dim_feedforward, dropout, activation, bias, kind)
-        self.self_attn = MultiheadAttention(
-            d_model, nhead, dropout, bias, batch_first=batch_first, **kind
-        )
-        self.norm1, self.norm2 = (
-            LayerNorm(d_model, layer_norm_eps, bias=bias, **kind) for _ in range(2)
-        )
-        self.dropout1, self.dropout2 = Dropout(dropout), Dropout(dropout)
-        self.norm_first = norm_first
+    attentions = ("self_attn",)
 
     def forward(
         self,
@@ -135,7 +134,7 @@ class TransformerEncoderLayer(FeedForward):
         return self.dropout1(y)
 
 
-class TransformerDecoderLayer(FeedForward):
+class TransformerDecoderLayer(Layer):
     """Self-attention, attention to a memory, then a two-layer network; parameters as of the encoder layer.
 
     Examples
@@ -146,31 +145,7 @@ class TransformerDecoderLayer(FeedForward):
     Size([1, 3, 4])
     """
 
-    def __init__(
-        self,
-        d_model: int,
-        nhead: int,
-        dim_feedforward: int = 2048,
-        dropout: float = 0.1,
-        activation: Any = "relu",
-        layer_norm_eps: float = 1e-5,
-        batch_first: bool = False,
-        norm_first: bool = False,
-        bias: bool = True,
-        device: Any = None,
-        dtype: Any = None,
-    ) -> None:
-        kind = {"device": device, "dtype": dtype}
-        super().__init__(d_model, dim_feedforward, dropout, activation, bias, kind)
-        self.self_attn, self.multihead_attn = (
-            MultiheadAttention(d_model, nhead, dropout, bias, batch_first=batch_first, **kind)
-            for _ in range(2)
-        )
-        self.norm1, self.norm2, self.norm3 = (
-            LayerNorm(d_model, layer_norm_eps, bias=bias, **kind) for _ in range(3)
-        )
-        self.dropout1, self.dropout2, self.dropout3 = (Dropout(dropout) for _ in range(3))
-        self.norm_first = norm_first
+    attentions = ("self_attn", "multihead_attn")
 
     def forward(
         self,

@@ -7,10 +7,11 @@ import numpy as np
 
 from nbgrad.jit import kernel
 from nbgrad.jit.primitive import fsqrt
-from nbgrad.optim.optimizer import Optimizer, zeros_for
+from nbgrad.optim.moments import Moments
+from nbgrad.optim.optimizer import zeros_for
 
 
-class Adam(Optimizer):
+class Adam(Moments):
     """Adam.
 
     Parameters
@@ -77,23 +78,13 @@ class Adam(Optimizer):
         }
         super().__init__(params, defaults)
 
-    def check(self, group: dict[str, Any]) -> None:
-        super().check(group)
-        check_betas(group)
-
     def update(
         self, group: dict[str, Any], state: dict[str, Any], p: np.ndarray, g: np.ndarray
     ) -> None:
-        if not state:
-            state["step"] = 0
-            state["exp_avg"] = zeros_for(p)
-            state["exp_avg_sq"] = zeros_for(p)
-            if group["amsgrad"]:
-                state["max_exp_avg_sq"] = zeros_for(p)
-        state["step"] += 1
-        t, (beta1, beta2), lr = int(state["step"]), group["betas"], float(group["lr"])
-        decay = group["weight_decay"]
-        shrink = 1.0 - lr * decay if self.decoupled else 1.0
+        t, (m, v) = self.begin(state, p)
+        if t == 1 and group["amsgrad"]:
+            state["max_exp_avg_sq"] = zeros_for(p)
+        (beta1, beta2), lr = group["betas"], float(group["lr"])
         numbers = (
             lr / (1.0 - beta1**t),
             beta1,
@@ -102,24 +93,13 @@ class Adam(Optimizer):
             1.0 - beta2,
             group["eps"],
             1.0 / math.sqrt(1.0 - beta2**t),
-            0.0 if self.decoupled else decay,
-            shrink,
-            -1.0 if group["maximize"] else 1.0,
+            *self.decays(group, self.decoupled),
+            self.sign(group),
         )
-        m, v = state["exp_avg"].data, state["exp_avg_sq"].data
         if group["amsgrad"]:
             _amsgrad(p, g, m, v, state["max_exp_avg_sq"].data, *numbers)
         else:
             _adam(p, g, m, v, *numbers)
-
-
-def check_betas(group: dict[str, Any]) -> None:
-    """Refuse running means that would grow, and a negative eps."""
-    for index, beta in enumerate(group["betas"]):
-        if not 0.0 <= beta < 1.0:
-            raise ValueError(f"Invalid beta parameter at index {index}: {beta}")
-    if not group["eps"] >= 0.0:
-        raise ValueError(f"Invalid epsilon value: {group['eps']}")
 
 
 @kernel(">aa>a>affffffffff")

@@ -6,11 +6,10 @@ import numpy as np
 
 from nbgrad.jit import kernel
 from nbgrad.jit.primitive import fabs, fmax
-from nbgrad.optim.adam import check_betas
-from nbgrad.optim.optimizer import Optimizer, zeros_for
+from nbgrad.optim.moments import Moments
 
 
-class Adamax(Optimizer):
+class Adamax(Moments):
     """Adamax.
 
     Parameters
@@ -49,6 +48,8 @@ class Adamax(Optimizer):
     tensor([0.9000], requires_grad=True)
     """
 
+    means = ("exp_avg", "exp_inf")
+
     def __init__(
         self,
         params: Any,
@@ -68,23 +69,14 @@ class Adamax(Optimizer):
         }
         super().__init__(params, defaults)
 
-    def check(self, group: dict[str, Any]) -> None:
-        super().check(group)
-        check_betas(group)
-
     def update(
         self, group: dict[str, Any], state: dict[str, Any], p: np.ndarray, g: np.ndarray
     ) -> None:
-        if not state:
-            state["step"] = 0
-            state["exp_avg"] = zeros_for(p)
-            state["exp_inf"] = zeros_for(p)
-        state["step"] += 1
+        t, (m, top) = self.begin(state, p)
         beta1, beta2 = group["betas"]
-        step = float(group["lr"]) / (1.0 - beta1 ** int(state["step"]))
-        sign = -1.0 if group["maximize"] else 1.0
+        step, sign = float(group["lr"]) / (1.0 - beta1**t), self.sign(group)
         numbers = step, beta1, 1.0 - beta1, beta2, group["eps"], group["weight_decay"], sign
-        _adamax(p, g, state["exp_avg"].data, state["exp_inf"].data, *numbers)
+        _adamax(p, g, m, top, *numbers)
 
 
 @kernel(">aa>a>afffffff")

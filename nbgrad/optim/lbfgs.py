@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from nbgrad.autograd import Tensor
-from nbgrad.autograd.buffers import begin_write, end_write
-from nbgrad.autograd.grad_mode import enable_grad
+from nbgrad.autograd.grad_mode import enable_grad, no_grad
 from nbgrad.errors import GraphError
+from nbgrad.nn.utils import parameters_to_vector, vector_to_parameters
 from nbgrad.optim.line_search import strong_wolfe
 from nbgrad.optim.optimizer import Optimizer
 
@@ -105,7 +105,7 @@ class LBFGS(Optimizer):
         def evaluate(x: np.ndarray | None) -> tuple[float, np.ndarray]:
             nonlocal n_calls
             if x is not None:
-                scatter(x, params)
+                vector_to_parameters(Tensor(x), params)
             with enable_grad():
                 loss = closure()
             if not first:
@@ -127,11 +127,12 @@ class LBFGS(Optimizer):
                 t = group["lr"]
             if slope > -group["tolerance_change"]:
                 break
-            x = flat(params)
+            with no_grad():
+                x = parameters_to_vector(params).numpy()
             before_f, before_g = f, g
             if group["line_search_fn"]:
                 t, f, g = strong_wolfe(functools.partial(along, evaluate, x, d), t, f, g, d)
-                scatter(x + t * d, params)
+                vector_to_parameters(Tensor(x + t * d), params)
             else:
                 f, g = evaluate(x + t * d)
             state["pair"] = t * d, g - before_g
@@ -173,11 +174,6 @@ def along(evaluate: Callable, x: np.ndarray, d: np.ndarray, t: float) -> tuple[f
     return evaluate(x + t * d)
 
 
-def flat(params: list[Tensor]) -> np.ndarray:
-    """All parameters as one new vector."""
-    return np.concatenate([p.data.ravel() for p in params])
-
-
 def flat_gradient(params: list[Tensor]) -> np.ndarray:
     """All gradients as one new vector; absent ones are 0."""
     return np.concatenate(
@@ -186,15 +182,3 @@ def flat_gradient(params: list[Tensor]) -> np.ndarray:
             for p in params
         ]
     )
-
-
-def scatter(x: np.ndarray, params: list[Tensor]) -> None:
-    """Write a vector back into the parameters."""
-    start = 0
-    for p in params:
-        array = begin_write(p)
-        try:
-            np.copyto(array, x[start : start + array.size].reshape(array.shape))
-        finally:
-            end_write(array)
-        start += p.data.size

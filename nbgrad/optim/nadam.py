@@ -7,11 +7,10 @@ import numpy as np
 
 from nbgrad.jit import kernel
 from nbgrad.jit.primitive import fsqrt
-from nbgrad.optim.adam import check_betas
-from nbgrad.optim.optimizer import Optimizer, zeros_for
+from nbgrad.optim.moments import Moments
 
 
-class NAdam(Optimizer):
+class NAdam(Moments):
     """NAdam.
 
     Parameters
@@ -79,24 +78,17 @@ class NAdam(Optimizer):
 
     def check(self, group: dict[str, Any]) -> None:
         super().check(group)
-        check_betas(group)
         if not group["momentum_decay"] >= 0.0:
             raise ValueError(f"Invalid momentum_decay value: {group['momentum_decay']}")
 
     def update(
         self, group: dict[str, Any], state: dict[str, Any], p: np.ndarray, g: np.ndarray
     ) -> None:
-        if not state:
-            state["step"] = 0
-            state["mu_product"] = 1.0
-            state["exp_avg"] = zeros_for(p)
-            state["exp_avg_sq"] = zeros_for(p)
-        state["step"] += 1
-        t, (beta1, beta2), lr = int(state["step"]), group["betas"], float(group["lr"])
+        t, (m, v) = self.begin(state, p)
+        (beta1, beta2), lr = group["betas"], float(group["lr"])
         mu = beta1 * (1.0 - 0.5 * 0.96 ** (t * group["momentum_decay"]))
         mu_next = beta1 * (1.0 - 0.5 * 0.96 ** ((t + 1) * group["momentum_decay"]))
-        product = state["mu_product"] = float(state["mu_product"]) * mu
-        decay, is_decoupled = group["weight_decay"], group["decoupled_weight_decay"]
+        product = state["mu_product"] = float(state.get("mu_product", 1.0)) * mu
         numbers = (
             lr * (1.0 - mu) / (1.0 - product),
             lr * mu_next / (1.0 - product * mu_next),
@@ -106,11 +98,10 @@ class NAdam(Optimizer):
             1.0 - beta2,
             group["eps"],
             1.0 / math.sqrt(1.0 - beta2**t),
-            0.0 if is_decoupled else decay,
-            1.0 - lr * decay if is_decoupled else 1.0,
-            -1.0 if group["maximize"] else 1.0,
+            *self.decays(group, group["decoupled_weight_decay"]),
+            self.sign(group),
         )
-        _nadam(p, g, state["exp_avg"].data, state["exp_avg_sq"].data, *numbers)
+        _nadam(p, g, m, v, *numbers)
 
 
 @kernel(">aa>a>afffffffffff")

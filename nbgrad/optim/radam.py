@@ -7,11 +7,10 @@ import numpy as np
 
 from nbgrad.jit import kernel
 from nbgrad.jit.primitive import fsqrt
-from nbgrad.optim.adam import check_betas
-from nbgrad.optim.optimizer import Optimizer, zeros_for
+from nbgrad.optim.moments import Moments
 
 
-class RAdam(Optimizer):
+class RAdam(Moments):
     """RAdam.
 
     Parameters
@@ -73,19 +72,11 @@ class RAdam(Optimizer):
         }
         super().__init__(params, defaults)
 
-    def check(self, group: dict[str, Any]) -> None:
-        super().check(group)
-        check_betas(group)
-
     def update(
         self, group: dict[str, Any], state: dict[str, Any], p: np.ndarray, g: np.ndarray
     ) -> None:
-        if not state:
-            state["step"] = 0
-            state["exp_avg"] = zeros_for(p)
-            state["exp_avg_sq"] = zeros_for(p)
-        state["step"] += 1
-        t, (beta1, beta2), lr = int(state["step"]), group["betas"], float(group["lr"])
+        t, (m, v) = self.begin(state, p)
+        (beta1, beta2), lr = group["betas"], float(group["lr"])
         left = 1.0 - beta2**t
         most = 2.0 / (1.0 - beta2) - 1.0
         length = (
@@ -95,7 +86,6 @@ class RAdam(Optimizer):
         if is_adaptive:
             above = (length - 4) * (length - 2) * most
             step *= math.sqrt(above / ((most - 4) * (most - 2) * length)) * math.sqrt(left)
-        decay, is_decoupled = group["weight_decay"], group["decoupled_weight_decay"]
         numbers = (
             step,
             beta1,
@@ -103,12 +93,11 @@ class RAdam(Optimizer):
             beta2,
             1.0 - beta2,
             group["eps"],
-            0.0 if is_decoupled else decay,
-            1.0 - lr * decay if is_decoupled else 1.0,
-            -1.0 if group["maximize"] else 1.0,
+            *self.decays(group, group["decoupled_weight_decay"]),
+            self.sign(group),
             int(is_adaptive),
         )
-        _radam(p, g, state["exp_avg"].data, state["exp_avg_sq"].data, *numbers)
+        _radam(p, g, m, v, *numbers)
 
 
 @kernel(">aa>a>afffffffffn")

@@ -8,10 +8,10 @@ import numpy as np
 from nbgrad.errors import DtypeError
 from nbgrad.jit import kernel
 from nbgrad.jit.primitive import fsqrt
-from nbgrad.optim.optimizer import Optimizer, zeros_for
+from nbgrad.optim.moments import Moments
 
 
-class SparseAdam(Optimizer):
+class SparseAdam(Moments):
     """Adam whose running means, and parameters, change only where a sparse gradient has places.
 
     Parameters
@@ -61,9 +61,6 @@ class SparseAdam(Optimizer):
 
     def check(self, group: dict[str, Any]) -> None:
         super().check(group)
-        for index, beta in enumerate(group["betas"]):
-            if not 0.0 <= beta < 1.0:
-                raise ValueError(f"Invalid beta parameter at index {index}: {beta}")
         if not group["eps"] > 0.0:
             raise ValueError(f"Invalid epsilon value: {group['eps']}")
 
@@ -74,16 +71,11 @@ class SparseAdam(Optimizer):
             )
 
     def update(self, group: dict[str, Any], state: dict[str, Any], p: np.ndarray, g: Any) -> None:
-        if not state:
-            state["step"] = 0
-            state["exp_avg"] = zeros_for(p)
-            state["exp_avg_sq"] = zeros_for(p)
-        state["step"] += 1
+        t, (m, v) = self.begin(state, p)
         g = g.coalesce()  # each row once, since the update is not linear
-        t, (beta1, beta2) = int(state["step"]), group["betas"]
+        beta1, beta2 = group["betas"]
         step = float(group["lr"]) * math.sqrt(1.0 - beta2**t) / (1.0 - beta1**t)
-        m, v = state["exp_avg"].data, state["exp_avg_sq"].data
-        sign = -1.0 if group["maximize"] else 1.0
+        sign = self.sign(group)
         rows, values = np.ascontiguousarray(g.rows()), np.ascontiguousarray(g.values)
         _sparse_adam(
             p, values, rows, m, v, step, beta1, 1.0 - beta1, beta2, 1.0 - beta2, group["eps"], sign,
