@@ -9,6 +9,7 @@ import nbgrad
 from nbgrad.cli.doctor import doctor
 from nbgrad.cli.run import run
 from nbgrad.cli.train import INTERRUPTED, train
+from nbgrad.cli.warmup import warmup
 
 
 class OneLineGroup(click.Group):
@@ -44,5 +45,5 @@ def main(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for command in (train, run, doctor):
+for command in (train, run, warmup, doctor):
     main.add_command(command)

@@ -136,7 +136,7 @@ def greatest(out, a, b, mode):
             out[i] = x if x > y or x != x else y
 
 
-@routine(arrays=3, numbers=1)
+@routine(arrays=3, numbers=1, common=("int64",))
 def both(out, a, b, mode):
     if mode == COMBINING:
         for i in range(out.size):
@@ -146,7 +146,7 @@ def both(out, a, b, mode):
             out[i] = out[i] & b[i]
 
 
-@routine(arrays=3, numbers=1)
+@routine(arrays=3, numbers=1, common=("int64",))
 def either(out, a, b, mode):
     if mode == COMBINING:
         for i in range(out.size):
@@ -156,7 +156,7 @@ def either(out, a, b, mode):
             out[i] = out[i] | b[i]
 
 
-@routine(arrays=3, numbers=1)
+@routine(arrays=3, numbers=1, common=("int64",))
 def differing(out, a, b, mode):
     if mode == COMBINING:
         for i in range(out.size):

@@ -17,7 +17,7 @@ import numpy as np
 
 from nbgrad.errors import StartupError
 from nbgrad.jit import compile, machine, store
-from nbgrad.jit.kernel import code_digest
+from nbgrad.jit.kernel import code_digest, sources
 from nbgrad.jit.primitive import external
 
 to_int = external("PyLong_FromLongLong", 1)  # int64 -> new int object
@@ -46,11 +46,52 @@ define ptr @"{outer}"(ptr %self, ptr %args, i64 %nargs) {{
 """
 
 
-class FastCall:
-    """A hand-written builtin, compiled or loaded when it is first bound."""
+OUTER_DESTRUCTOR = """
+declare i32 @"{inner}"(ptr, ptr, i64)
+define void @"{outer}"(i64 %object) {{
+  %result = alloca i64
+  %exception = alloca ptr
+  %status = call i32 @"{inner}"(ptr %result, ptr %exception, i64 %object)
+  ret void
+}}
+"""
+
+
+class NativeFunction:
+    """A native function for native callers (a destructor): f(object) without a result, called with the GIL held."""
+
+    n_args, result, outer = 1, "int64", OUTER_DESTRUCTOR
 
     def __init__(self, function):
         functools.update_wrapper(self, function)
+        sources.append(self)
+
+    def symbol(self):
+        return f"{self.__module__}.{self.__name__}"
+
+    def objects(self):
+        """What the store can hold of it: (name, function that makes it)."""
+        yield f"{self.symbol()}-{code_digest(self.__wrapped__)}", self.compile
+
+    @functools.cache  # noqa: B019  one per function of the package
+    def address(self):
+        """Where it starts; compiled, or loaded from the store, at the first call."""
+        obj = store.load_or_make(*next(self.objects()))
+        return machine.load_object(obj, self.symbol())
+
+    def compile(self):
+        """Its object code."""
+        outer, inner = self.symbol(), f"{self.symbol()}.inner"
+        kinds = ["int64"] * self.n_args
+        module = compile.compile_module(self.__wrapped__, kinds, self.result, False, inner)
+        module.link_in(llvm.parse_assembly(self.outer.format(inner=inner, outer=outer)))
+        return machine.emit(module, {outer})
+
+
+class FastCall(NativeFunction):
+    """A hand-written builtin, compiled or loaded when it is first bound."""
+
+    n_args, outer = 3, OUTER
 
     def bind(self, words=()):
         """A builtin function whose block holds `words` (ints as they are, other objects by address)."""
@@ -65,57 +106,10 @@ class FastCall:
         machine.immortal.append(tuple(words))
         return machine.make_builtin(self.__name__, self.address(), block, self.__doc__)
 
-    @functools.cache  # noqa: B019  one per function of the package
-    def address(self):
-        symbol = f"{self.__module__}.{self.__name__}"
-        obj = store.load_or_make(
-            f"{symbol}-{code_digest(self.__wrapped__)}", lambda: self.compile(symbol)
-        )
-        return machine.load_object(obj, symbol)
-
-    def compile(self, symbol):
-        inner = f"{symbol}.inner"
-        module = compile.compile_module(self.__wrapped__, ["int64"] * 3, "int64", False, inner)
-        module.link_in(llvm.parse_assembly(OUTER.format(inner=inner, outer=symbol)))
-        return machine.emit(module, {symbol})
-
 
 def fastcall(function):
     """Decorator; see the module's docstring."""
     return FastCall(function)
-
-
-class NativeFunction:
-    """A native function for native callers (a destructor): f(object) without a result, called with the GIL held."""
-
-    def __init__(self, function):
-        functools.update_wrapper(self, function)
-
-    @functools.cache  # noqa: B019  one per function of the package
-    def address(self):
-        symbol = f"{self.__module__}.{self.__name__}"
-        obj = store.load_or_make(
-            f"{symbol}-{code_digest(self.__wrapped__)}", lambda: self.compile(symbol)
-        )
-        return machine.load_object(obj, symbol)
-
-    def compile(self, symbol):
-        inner = f"{symbol}.inner"
-        module = compile.compile_module(self.__wrapped__, ["int64"], "int64", False, inner)
-        text = OUTER_DESTRUCTOR.format(inner=inner, outer=symbol)
-        module.link_in(llvm.parse_assembly(text))
-        return machine.emit(module, {symbol})
-
-
-OUTER_DESTRUCTOR = """
-declare i32 @"{inner}"(ptr, ptr, i64)
-define void @"{outer}"(i64 %object) {{
-  %result = alloca i64
-  %exception = alloca ptr
-  %status = call i32 @"{inner}"(ptr %result, ptr %exception, i64 %object)
-  ret void
-}}
-"""
 
 
 def native(function):

@@ -30,6 +30,7 @@ GIL_ELEMENTS = (
 F4, F8 = np.dtype("f4"), np.dtype("f8")
 DTYPES = {"k": np.dtype("i8"), "u": np.dtype("u1")}
 kernels = []  # every kernel whose module is imported
+sources = []  # everything that is compiled and whose module is imported; `objects()` of each says what the store can hold
 lock = threading.RLock()  # two threads may make their first call at once
 
 
@@ -60,6 +61,7 @@ class Kernel:
         self.builtin = None
         self.block = None
         kernels.append(self)
+        sources.append(self)
 
     def __call__(self, *args):
         return self.ready()(*args)
@@ -108,6 +110,15 @@ class Kernel:
         symbol = self.symbol(flavour)
         obj = store.load_or_make(self.object_name(flavour), lambda: self.compile(flavour, symbol))
         self.set_address(flavour, machine.load_object(obj, symbol))
+
+    def objects(self):
+        """What the store can hold of this kernel: (name, function that makes it) of each flavour and the wrapper."""
+        yield wrapper_object(self.signature, False)
+        for flavour in self.flavours():
+            yield (
+                self.object_name(flavour),
+                functools.partial(self.compile, flavour, self.symbol(flavour)),
+            )
 
     def load_cached(self, flavour) -> bool:
         """As `load`, but never compiles; False where the store has nothing."""
@@ -220,14 +231,19 @@ def code_digest(function, *options):
 @functools.cache
 def wrapper_address(signature, makes=False):
     """Address of the native wrapper for a signature; compiled by LLVM in milliseconds, kept in the store."""
+    symbol, compiled = wrapper_object(signature, makes)
+    return machine.load_object(store.load_or_make(symbol, compiled), symbol)
+
+
+def wrapper_object(signature, makes):
+    """Name of a wrapper in the store, and a function that makes it."""
     symbol = ("make." if makes else "wrap.") + signature.replace(">", "w").replace("=", ".")
 
     def compiled():
         text = wrapper.wrapper_text(signature, symbol, makes)
         return machine.emit(llvm.parse_assembly(text), {symbol})
 
-    obj = store.load_or_make(symbol, compiled)
-    return machine.load_object(obj, symbol)
+    return symbol, compiled
 
 
 def kernel(signature: str, *, fast: bool = True, nogil: bool = False):

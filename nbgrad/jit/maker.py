@@ -23,7 +23,7 @@ from numpy._core._multiarray_umath import _ARRAY_API
 
 from nbgrad.errors import DtypeError, ShapeError
 from nbgrad.jit import compile, machine, wrapper
-from nbgrad.jit.kernel import Kernel, lock, wrapper_address
+from nbgrad.jit.kernel import Kernel, lock, sources, wrapper_address, wrapper_object
 
 PY_ARRAY_EMPTY = 184  # its place in NumPy's table of C functions, fixed by NumPy's ABI
 
@@ -75,6 +75,11 @@ class Maker:
         self.same = [k for k, letter in enumerate(given) if letter == "a"]
         self.n_given = len(given)
         self.builtin = None
+        sources.append(self)
+
+    def objects(self):
+        """What the store can hold besides the kernel's: (name, function that makes it)."""
+        yield wrapper_object(self.signature, True)
 
     def __call__(self, *args):
         return self.ready()(*args)

@@ -18,7 +18,7 @@ import llvmlite.binding as llvm
 import numpy as np
 
 from nbgrad.jit import compile, machine, store
-from nbgrad.jit.kernel import code_digest
+from nbgrad.jit.kernel import code_digest, sources
 
 N_ARGS = 8
 
@@ -26,23 +26,36 @@ N_ARGS = 8
 class Routine:
     """A native function over arrays, per dtype."""
 
-    def __init__(self, function, arrays: int, numbers: int):
+    def __init__(self, function, arrays: int, numbers: int, common: tuple[str, ...]):
         functools.update_wrapper(self, function)
-        self.arrays, self.numbers = arrays, numbers
+        self.arrays, self.numbers, self.common = arrays, numbers, common
         assert arrays + 1 + numbers <= N_ARGS
         self.addresses: dict[str, int] = {}
+        sources.append(self)
 
     def address(self, dtype: str) -> int:
         """Where the version for arrays of `dtype` (a NumPy name) starts."""
         if dtype not in self.addresses:
-            symbol = f"{self.__module__}.{self.__qualname__}.{dtype}"
-            name = f"{symbol}-{code_digest(self.__wrapped__, self.outer(dtype, symbol))}"
-            obj = store.load_or_make(name, lambda: self.compile(dtype, symbol))
-            self.addresses[dtype] = machine.load_object(obj, symbol)
+            obj = store.load_or_make(*self.stored(dtype))
+            self.addresses[dtype] = machine.load_object(obj, self.symbol(dtype))
         return self.addresses[dtype]
 
-    def compile(self, dtype: str, symbol: str) -> bytes:
+    def symbol(self, dtype: str) -> str:
+        return f"{self.__module__}.{self.__qualname__}.{dtype}"
+
+    def stored(self, dtype: str):
+        """Name of one version in the store, and a function that makes it."""
+        outer = self.outer(dtype, self.symbol(dtype))
+        name = f"{self.symbol(dtype)}-{code_digest(self.__wrapped__, outer)}"
+        return name, functools.partial(self.compile, dtype)
+
+    def objects(self):
+        """What the store can hold of it for the common dtypes: (name, function that makes it) of each."""
+        yield from map(self.stored, self.common)
+
+    def compile(self, dtype: str) -> bytes:
         """Object code of one version."""
+        symbol = self.symbol(dtype)
         kinds = [f"{dtype}[]"] * self.arrays + ["int64"] * self.numbers
         module = compile.compile_module(self.__wrapped__, kinds, "void", False, f"{symbol}.inner")
         module.link_in(llvm.parse_assembly(self.outer(dtype, symbol)))
@@ -75,6 +88,6 @@ def outer_text(inner: str, outer: str, arrays: int, numbers: int, item: int) -> 
     return "\n".join(lines)
 
 
-def routine(arrays: int, numbers: int = 0):
-    """Decorator; see the module's docstring."""
-    return lambda function: Routine(function, arrays, numbers)
+def routine(arrays: int, numbers: int = 0, common: tuple[str, ...] = ("float32", "float64")):
+    """Decorator; see the module's docstring.  `common` are the dtypes that are worth compiling in advance."""
+    return lambda function: Routine(function, arrays, numbers, common)
