@@ -7,6 +7,7 @@ import click
 
 import nbgrad
 from nbgrad.cli.doctor import doctor
+from nbgrad.cli.ps import clean, ps
 from nbgrad.cli.run import run
 from nbgrad.cli.train import INTERRUPTED, train
 from nbgrad.cli.warmup import warmup
@@ -45,5 +46,5 @@ def main(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for command in (train, run, warmup, doctor):
+for command in (train, run, ps, clean, warmup, doctor):
     main.add_command(command)
