@@ -60,7 +60,7 @@ def refuse_nan(node: Any, cotangents: Any) -> None:
     """
     for k, cotangent in enumerate(cotangents):
         part = (
-            getattr(cotangent, "data", cotangent)
+            getattr(cotangent, "array", cotangent)
             if hasattr(cotangent, "requires_grad")
             else cotangent
         )

@@ -6,12 +6,14 @@ moves the tensor to fresh memory if somebody else holds the old), or brackets a 
 """
 
 import sys
+import weakref
 from typing import Any
 
 import numpy as np
 
+from nbgrad.autograd.alias import Unnoted
 from nbgrad.autograd.tensor import Tensor
-from nbgrad.autograd.versions import note_write, version_of
+from nbgrad.autograd.versions import note_write, owner, version_of
 from nbgrad.errors import DtypeError, GraphError
 from nbgrad.jit.maker import set_allocator
 from nbgrad.shm import arena
@@ -49,16 +51,15 @@ def begin_write(tensor: Tensor, what: str = "a write in place") -> np.ndarray:
     GraphError
         If the array is read-only for another reason.
     """
-    array = tensor.data
+    array = tensor.array
     block = block_of(array)
     if block:
         # Note [Holders] of arena.py, V1 and V2.
         if array.flags.writeable and arena.begin_write(block):
-            note_write(array, what)
+            if getattr(tensor, "view_of", None).__class__ is not Unnoted:
+                note_write(array, what)
             return array
-        fresh = empty(array.shape, array.dtype)
-        np.copyto(fresh, array)
-        tensor.data = fresh
+        fresh = move(tensor)
         block = block_of(fresh)
         if block:
             arena.begin_write(block)
@@ -68,8 +69,31 @@ def begin_write(tensor: Tensor, what: str = "a write in place") -> np.ndarray:
             f"this tensor of shape {array.shape} can't be written in place: its memory is read-only (it may come from "
             f"a read-only NumPy array); work on .clone()"
         )
-    note_write(array, what)
+    if getattr(tensor, "view_of", None).__class__ is not Unnoted:
+        note_write(array, what)
     return array
+
+
+def move(tensor: Tensor) -> np.ndarray:
+    """Give a tensor, and the one whose memory it shows, a copy of that memory; returns the tensor's part of it."""
+    array = tensor.array
+    whole = shown = getattr(tensor, "view_of", None)
+    if isinstance(shown, weakref.ref):
+        whole = shown()
+    if isinstance(whole, Tensor) and owner(whole.array) is owner(array):
+        old = whole.array
+        offset = array.ctypes.data - old.ctypes.data
+        if old is array:
+            tensor.array = move(whole)
+            return tensor.array
+        if (
+            old.flags.c_contiguous
+        ):  # as is all memory of arenas, unless the tensor was transposed in place
+            tensor.array = np.ndarray(array.shape, array.dtype, move(whole), offset, array.strides)
+            return tensor.array
+    tensor.array = empty(array.shape, array.dtype)
+    np.copyto(tensor.array, array)
+    return tensor.array
 
 
 def end_write(array: np.ndarray) -> None:
@@ -106,21 +130,21 @@ def numpy(self: Tensor, *, force: bool = False) -> np.ndarray:
         raise GraphError(
             "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead."
         )
-    if self.data.__class__ is not np.ndarray:
+    if self.array.__class__ is not np.ndarray:
         raise DtypeError(
             "can't convert Sparse layout tensor to numpy. Use Tensor.to_dense() first."
         )
-    block = block_of(self.data)
+    block = block_of(self.array)
     if block:  # from now on it can be written behind our back: copied when sent
         array = writable(self)
         block = block_of(array)
         if block:
             arena.set_pinned(block, arena.IS_PINNED)
-    return self.data
+    return self.array
 
 
 Tensor.numpy = numpy  # type: ignore[method-assign]
-Tensor._version = property(lambda tensor: version_of(tensor.data))  # type: ignore[attr-defined]
+Tensor._version = property(lambda tensor: version_of(tensor.array))  # type: ignore[attr-defined]
 
 
 # Note [Sole owner]

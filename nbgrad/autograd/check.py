@@ -67,7 +67,7 @@ def check_vjp(
     >>> nb.autograd.check_vjp(nb.tanh, np.linspace(-1, 1, 5))
     True
     """
-    arrays = [x.data if isinstance(x, Tensor) else np.asarray(x) for x in inputs]
+    arrays = [x.array if isinstance(x, Tensor) else np.asarray(x) for x in inputs]
     for x in arrays:
         if x.dtype != np.float64:
             raise DtypeError(
@@ -78,7 +78,7 @@ def check_vjp(
 
     def values(sign: float) -> list[np.ndarray]:
         moved = [np.asarray(x + sign * step * v) for x, v in zip(arrays, directions)]
-        return [y.data for y in results(function, [Tensor(x) for x in moved], kwargs)]
+        return [y.array for y in results(function, [Tensor(x) for x in moved], kwargs)]
 
     plus, minus = values(1.0), values(-1.0)
     cotangents = [np.asarray(rng.standard_normal(y.shape)) for y in plus]
@@ -137,14 +137,14 @@ def check_double(function: Callable, *inputs: Any, seed: int = 0, **kwargs: Any)
     True
     """
     options = {name: kwargs.pop(name) for name in ("step", "rtol", "atol") if name in kwargs}
-    arrays = [x.data if isinstance(x, Tensor) else np.asarray(x) for x in inputs]
+    arrays = [x.array if isinstance(x, Tensor) else np.asarray(x) for x in inputs]
     rng = np.random.default_rng(seed)
     outs = results(function, [Tensor(x) for x in arrays], kwargs)
-    cotangents = [np.asarray(rng.standard_normal(out.data.shape)) for out in outs]
+    cotangents = [np.asarray(rng.standard_normal(out.array.shape)) for out in outs]
     n = len(arrays)
 
     def slopes(*tensors: Tensor) -> list[Tensor]:
-        leaves = [x if x.requires_grad else Tensor(x.data, True) for x in tensors[:n]]
+        leaves = [x if x.requires_grad else Tensor(x.array, True) for x in tensors[:n]]
         outs = results(function, leaves, kwargs)
         pairs = [(out, g) for out, g in zip(outs, tensors[n:]) if out.requires_grad]
         return list(
@@ -155,14 +155,14 @@ def check_double(function: Callable, *inputs: Any, seed: int = 0, **kwargs: Any)
     first = gradients(function, arrays, [True] * n, cotangents, kwargs)
     second = slopes(*[Tensor(x) for x in (*arrays, *cotangents)])
     for number, (a, b) in enumerate(zip(first, second)):
-        assert b.data.shape == a.shape, (
-            f"the second form gives input {number} a gradient of shape {b.data.shape}, not {a.shape}"
+        assert b.array.shape == a.shape, (
+            f"the second form gives input {number} a gradient of shape {b.array.shape}, not {a.shape}"
         )
-        assert b.data.dtype == a.dtype, (
-            f"the second form gives input {number} a gradient of {b.data.dtype}, not {a.dtype}"
+        assert b.array.dtype == a.dtype, (
+            f"the second form gives input {number} a gradient of {b.array.dtype}, not {a.dtype}"
         )
-        assert np.allclose(a, b.data, rtol=1e-9, atol=1e-11), (
-            f"the two forms of the VJP give different gradients of input {number} (shape {a.shape}):\n{a}\nand\n{b.data}"
+        assert np.allclose(a, b.array, rtol=1e-9, atol=1e-11), (
+            f"the two forms of the VJP give different gradients of input {number} (shape {a.shape}):\n{a}\nand\n{b.array}"
         )
     return check_vjp(slopes, *arrays, *cotangents, seed=seed, **options)
 
@@ -186,5 +186,6 @@ def gradients(
     if pairs:
         backward([out for out, _ in pairs], [Tensor(g) for _, g in pairs])
     return [
-        np.zeros_like(x) if leaf.grad is None else leaf.grad.data for leaf, x in zip(leaves, arrays)
+        np.zeros_like(x) if leaf.grad is None else leaf.grad.array
+        for leaf, x in zip(leaves, arrays)
     ]

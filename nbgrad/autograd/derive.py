@@ -169,7 +169,7 @@ def grad(
     for number, tensor in enumerate(chosen):
         g = found.get(key_of(tensor))
         if g is None and materialize_grads:
-            answers.append(Tensor(np.zeros_like(tensor.data)))
+            answers.append(Tensor(np.zeros_like(tensor.array)))
         elif g is None and not allow_unused:
             raise GraphError(
                 f"One of the differentiated Tensors appears to not have been used in the graph: no output depends on "
@@ -200,7 +200,7 @@ def seed(number: int, root: Tensor, gradient: Any) -> np.ndarray:
             f"element {number} of tensors does not require grad and does not have a grad_fn: no leaf with "
             f"requires_grad=True took part in computing it, or it was computed under no_grad or detached"
         )
-    data = root.data
+    data = root.array
     if gradient is None:
         if data.size != 1:
             raise ShapeError(
@@ -208,7 +208,7 @@ def seed(number: int, root: Tensor, gradient: Any) -> np.ndarray:
                 f"{data.shape}; reduce it (.sum(), .mean()) or pass backward(gradient=...)"
             )
         return one_like(data)
-    g = gradient.data if isinstance(gradient, Tensor) else np.asarray(gradient)
+    g = gradient.array if isinstance(gradient, Tensor) else np.asarray(gradient)
     if g.shape != data.shape:
         raise ShapeError(
             f"Mismatch in shape: grad_output[{number}] has a shape of {g.shape} and "
@@ -223,7 +223,7 @@ def start(number: int, root: Tensor, gradient: Any, as_tensor: bool) -> Any:
     if not as_tensor:
         return g
     if isinstance(gradient, Tensor) and gradient.requires_grad:
-        return gradient if gradient.data is g else gradient.to(g.dtype)
+        return gradient if gradient.array is g else gradient.to(g.dtype)
     return Tensor(g)
 
 

@@ -36,7 +36,7 @@ def linked(array: np.ndarray, node: Node, number: int) -> Tensor:
     if isinstance(target, Node):
         if target.seq > Latest.rebase:
             return Tensor(array, True, target, idx)
-    elif target.data is array:
+    elif target.array is array:
         return target
     # A copy of the leaf, or a leaf with other values since, or a result that may have been written in place since: what
     # was saved is older than that.
@@ -122,7 +122,7 @@ def pull_tensors(node: Node, g: Any) -> Any:
 def once(node: Node, g: Any) -> list[Tensor | None]:
     """A first derivative that hangs on the graph, so that a second derivative raises and is not silently wrong."""
     parts = g if isinstance(g, list) else [g]
-    arrays = [None if part is None else part.data for part in parts]
+    arrays = [None if part is None else part.array for part in parts]
     cotangents = pull_arrays(node, arrays if isinstance(g, list) else arrays[0])
     given = [
         (part.node or part, part.idx) for part in parts if part is not None and part.requires_grad

@@ -75,7 +75,7 @@ class FunctionNode(Node):
     __slots__ = ()
 
     def saved(self) -> list:
-        return [tensor.data for tensor in self.residuals[0].to_save if tensor is not None]
+        return [tensor.array for tensor in self.residuals[0].to_save if tensor is not None]
 
     def release(self) -> None:
         (ctx, *_) = self.residuals
@@ -153,9 +153,9 @@ class Function:
                     if is_in
                 ]
             )
-            like = [(part.data.shape, part.data.dtype) if isinstance(part, Tensor) else None
+            like = [(part.array.shape, part.array.dtype) if isinstance(part, Tensor) else None
                     for part in parts]  # fmt: skip
-            forms = [(arg.data.shape, arg.data.dtype) for arg in args if isinstance(arg, Tensor)]
+            forms = [(arg.array.shape, arg.array.dtype) for arg in args if isinstance(arg, Tensor)]
             saved = [next((idx for idx, part in enumerate(parts) if part is kept), None)
                      for kept in ctx.to_save]  # fmt: skip
             residuals = (ctx, cls, is_input, forms, like, saved)
@@ -164,7 +164,7 @@ class Function:
                 node.site = call_site()
             fixed = {id(part) for part in ctx.non_differentiable}
             parts = [
-                Tensor(part.data, True, node, idx)
+                Tensor(part.array, True, node, idx)
                 if isinstance(part, Tensor) and id(part) not in fixed
                 else part
                 for idx, part in enumerate(parts)
@@ -181,7 +181,7 @@ def pull_back(residuals: Any, g: Any) -> tuple:
         answers = call_backward(residuals, wrapped)
     finally:
         set_enabled(previous)
-    return tuple([None if answer is None else answer.data for answer in answers])
+    return tuple([None if answer is None else answer.array for answer in answers])
 
 
 def pull_back_tensors(node: Node, g: Any) -> list:
@@ -192,7 +192,7 @@ def pull_back_tensors(node: Node, g: Any) -> list:
     kept = ctx.to_save
     try:
         ctx.to_save = tuple(
-            [x if idx is None else Tensor(x.data, True, node, idx) for x, idx in zip(kept, saved)]
+            [x if idx is None else Tensor(x.array, True, node, idx) for x, idx in zip(kept, saved)]
         )
         return call_backward(node.residuals, g if isinstance(g, list) else [g])
     finally:
@@ -232,12 +232,12 @@ def checked(name: str, number: int, answer: Any, shape: tuple, dtype: Any) -> Te
         raise DtypeError(
             f"function {name}.backward returned {type(answer).__name__} as gradient {number}, not a Tensor or None"
         )
-    if answer.data.shape != shape:
+    if answer.array.shape != shape:
         raise ShapeError(
-            f"Function {name} returned an invalid gradient at index {number} - got shape {answer.data.shape} but "
+            f"Function {name} returned an invalid gradient at index {number} - got shape {answer.array.shape} but "
             f"expected shape compatible with {shape}"
         )
-    return answer if answer.data.dtype == dtype else answer.to(dtype)
+    return answer if answer.array.dtype == dtype else answer.to(dtype)
 
 
 def once_differentiable(backward: Callable) -> Callable:

@@ -38,10 +38,10 @@ def add_into(x: Any, total: np.ndarray) -> None:
 
 def accumulate(gradient: Tensor, g: Any) -> None:
     """Add the sum of a pass to a gradient that users hold: the object stays the same, and its memory if it is dense."""
-    if gradient.data.__class__ is np.ndarray:
+    if gradient.array.__class__ is np.ndarray:
         add_into(g, writable(gradient))
     else:
-        gradient.data = gradient.data + g
+        gradient.array = gradient.array + g
 
 
 @maker("aa>a", quiet=True)

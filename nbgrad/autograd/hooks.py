@@ -134,10 +134,10 @@ def call_hooks(hooks: dict, g: Tensor) -> Tensor:
             raise DtypeError(
                 f"hook {hook!r} returned {type(answer).__name__}; a hook returns a Tensor or None"
             )
-        if answer.data.shape != g.data.shape:
+        if answer.array.shape != g.array.shape:
             raise ShapeError(
-                f"hook {hook!r} has changed the size of value: it returned shape {answer.data.shape} for a gradient "
-                f"of shape {g.data.shape}"
+                f"hook {hook!r} has changed the size of value: it returned shape {answer.array.shape} for a gradient "
+                f"of shape {g.array.shape}"
             )
         g = answer
     return g
@@ -149,7 +149,7 @@ def keep(tensor: Tensor, g: Tensor) -> None:
         tensor.grad = g if tensor.grad is None else tensor.grad + g
     else:
         # A copy: other cotangents may alias g, and the user may write into .grad.
-        tensor.grad = Tensor(g.data.copy() if tensor.grad is None else tensor.grad.data + g.data)
+        tensor.grad = Tensor(g.array.copy() if tensor.grad is None else tensor.grad.array + g.array)
 
 
 def pre_tensors(node: Node, parts: list) -> list:
@@ -208,7 +208,7 @@ def wrap(arrays: Any) -> list:
 
 
 def unwrap(tensors: Any) -> list:
-    return [None if t is None else t.data for t in tensors]
+    return [None if t is None else t.array for t in tensors]
 
 
 def register_node_hook(node: Node, when: str, hook: Callable) -> RemovableHandle:

@@ -104,7 +104,7 @@ def leaf_tensor(leaf: Tensor, g: Tensor) -> Tensor:
 
 def run_leaf(leaf: Tensor, g: np.ndarray) -> np.ndarray:
     """`leaf_tensor` on an array."""
-    return leaf_tensor(leaf, Tensor(g)).data if leaf.hooks else g
+    return leaf_tensor(leaf, Tensor(g)).array if leaf.hooks else g
 
 
 def run_leaf_post(leaf: Tensor, g: Any) -> None:

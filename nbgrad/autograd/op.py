@@ -22,7 +22,7 @@ honest signature, accepts keywords, and runs no loop over arguments.  For `mul` 
 
     def mul(x, y):
         if isinstance(x, Tensor):
-            x_data = x.data
+            x_data = x.array
             x_needs = x.requires_grad
         else:
             x_data = convert(x)
@@ -56,7 +56,7 @@ registry: dict[str, Any] = {}  # name -> op, for tables and checks
 
 INPUT = """\
     if isinstance({x}, Tensor):
-        {x}_data = {x}.data
+        {x}_data = {x}.array
         {x}_needs = {x}.requires_grad
     else:
         {x}_data = convert({x})
@@ -64,13 +64,13 @@ INPUT = """\
 """
 
 SEQUENCE = """\
-    {x}_data = [t.data if isinstance(t, Tensor) else convert(t) for t in {x}]
+    {x}_data = [t.array if isinstance(t, Tensor) else convert(t) for t in {x}]
     {x}_needs = tuple([isinstance(t, Tensor) and t.requires_grad for t in {x}])
 """
 
 EXTRA = """\
     if isinstance({x}, Tensor):
-        {x} = {x}.data
+        {x} = {x}.array
 """
 
 RECORD = """\
@@ -93,7 +93,7 @@ RECORD = """\
 
 ONE_RESULT = """\
         result = new(Tensor)
-        result.data = data
+        result.array = data
         result.requires_grad = True
         result.node = node
         result.idx = 0
@@ -322,7 +322,7 @@ def op(
 
 def has_sparse(*inputs: Any) -> bool:
     """Whether a tensor among these is sparse."""
-    return any(isinstance(x, Tensor) and isinstance(x.data, SparseArray) for x in inputs)
+    return any(isinstance(x, Tensor) and isinstance(x.array, SparseArray) for x in inputs)
 
 
 def sparse_form(user: Any) -> Callable:

@@ -15,7 +15,7 @@ from nbgrad.errors import DtypeError
 def cast(tensor: Tensor, kind: type[Tensor]) -> Tensor:
     """The same tensor, in the same place of the graph, as an instance of a subclass."""
     twin = kind.__new__(kind)
-    Tensor.__init__(twin, tensor.data, tensor.requires_grad, tensor.node, tensor.idx)
+    Tensor.__init__(twin, tensor.array, tensor.requires_grad, tensor.node, tensor.idx)
     return twin
 
 
@@ -40,7 +40,7 @@ class Parameter(Tensor):
     def __init__(self, data: Any = None, requires_grad: bool = True) -> None:
         if data is None:
             data = np.empty(0, np.float32)
-        array = data.data if isinstance(data, Tensor) else as_array(data)
+        array = data.array if isinstance(data, Tensor) else as_array(data)
         if requires_grad and not is_floating(array.dtype):
             raise DtypeError(
                 f"Only Tensors of floating point dtype can require gradients, and this parameter is {array.dtype}; "

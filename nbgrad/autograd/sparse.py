@@ -4,7 +4,7 @@
     values (n, ...)   one value, or one row, per place; a place that occurs twice counts twice
 
 The gradient of an embedding has k = 1 (some rows of a matrix); a COO tensor has k = all of its dimensions.  A SparseArray
-stands where an ndarray does: as `tensor.data`, as a cotangent, as a slot of a message.
+stands where an ndarray does: as `tensor.array`, as a cotangent, as a slot of a message.
 
 Note [Sparse arrays]
 ~~~~~~~~~~~~~~~~~~~~

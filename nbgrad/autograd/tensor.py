@@ -4,7 +4,7 @@
 millions of them.  Users make tensors with `nb.tensor(...)` and its friends; `Tensor([1.0, 2.0])` works too.
 
 Operators and most methods are bound by `nbgrad.ops.methods`, from above, since operations know
-tensors and not the reverse; hooks and `backward` by their own files in this folder.
+tensors and not the reverse; hooks, `backward`, `data` and `detach` by their own files in this folder.
 """
 
 import copy
@@ -60,7 +60,7 @@ def values_of(data: Any) -> np.ndarray:
     if isinstance(data, list | tuple):
         return as_array(data).astype(Default.dtype)
     if isinstance(data, Tensor):
-        return data.data
+        return data.array
     if isinstance(data, np.generic):  # what NumPy makes of arrays without dimensions
         return np.asarray(data)
     if isinstance(data, int | float):
@@ -87,13 +87,16 @@ class Tensor:
 
     Attributes
     ----------
+    array : ndarray
+        The values, or the `SparseArray` of them.
     grad : Tensor or None
         Sum of the gradients of all backward passes since it was last set to None (leaves only,
         and tensors that called `retain_grad`).
     hooks : dict or None
         Hooks of a leaf, see `nbgrad.autograd.hooks`.
     view_of : Tensor
-        Set only for views: the tensor that owns the memory.
+        Set only for views: the tensor that owns the memory.  A weak reference to the tensor, for what `nbgrad.autograd.alias`
+        makes: they show memory but are no part of a graph.
 
     Examples
     --------
@@ -104,7 +107,7 @@ class Tensor:
     tensor([2., 4.])
     """
 
-    __slots__ = ("__weakref__", "data", "grad", "hooks", "idx", "node", "requires_grad", "view_of")
+    __slots__ = ("__weakref__", "array", "grad", "hooks", "idx", "node", "requires_grad", "view_of")
     view_of: Any
 
     __array_priority__ = 1000
@@ -114,7 +117,7 @@ class Tensor:
     def __init__(
         self, data: np.ndarray, requires_grad: bool = False, node: Node | None = None, idx: int = 0
     ) -> None:
-        self.data = data if data.__class__ is ndarray else values_of(data)
+        self.array = data if data.__class__ is ndarray else values_of(data)
         self.requires_grad = requires_grad
         self.node = node
         self.idx = idx
@@ -168,7 +171,7 @@ class Tensor:
     def _base(self) -> "Tensor | None":
         """The tensor whose memory this view shows, None for what is no view."""
         base = getattr(self, "view_of", None)
-        if isinstance(base, Tensor) and owner(base.data) is owner(self.data):
+        if isinstance(base, Tensor) and owner(base.array) is owner(self.array):
             return base
         return None  # the operation had to copy, or one of the two has moved to other memory
 
@@ -180,17 +183,17 @@ class Tensor:
     @property
     def shape(self) -> Size:
         """Lengths of the dimensions."""
-        return Size(self.data.shape)
+        return Size(self.array.shape)
 
     @property
     def dtype(self) -> np.dtype:
         """NumPy's dtype of the elements."""
-        return self.data.dtype
+        return self.array.dtype
 
     @property
     def ndim(self) -> int:
         """Number of dimensions."""
-        return self.data.ndim
+        return self.array.ndim
 
     @property
     def device(self) -> device:
@@ -200,56 +203,52 @@ class Tensor:
     @property
     def itemsize(self) -> int:
         """Bytes of one element."""
-        return self.data.itemsize
+        return self.array.itemsize
 
     @property
     def nbytes(self) -> int:
         """Bytes of all elements."""
-        return self.data.nbytes
+        return self.array.nbytes
 
     def size(self, dim: int | None = None) -> Any:
         """The shape, or the length of one dimension."""
-        return Size(self.data.shape) if dim is None else self.data.shape[dim]
+        return Size(self.array.shape) if dim is None else self.array.shape[dim]
 
     def dim(self) -> int:
         """Number of dimensions."""
-        return self.data.ndim
+        return self.array.ndim
 
     def numel(self) -> int:
         """Number of elements."""
-        return self.data.size
+        return self.array.size
 
     def element_size(self) -> int:
         """Bytes of one element."""
-        return self.data.itemsize
+        return self.array.itemsize
 
     def stride(self, dim: int | None = None) -> Any:
         """Steps, in elements, from one element to the next along each dimension."""
-        steps = tuple(step // self.data.itemsize for step in self.data.strides)
+        steps = tuple(step // self.array.itemsize for step in self.array.strides)
         return steps if dim is None else steps[dim]
 
     def is_contiguous(self) -> bool:
         """Whether the elements lie in memory in C order without gaps."""
-        return self.data.flags.c_contiguous
+        return self.array.flags.c_contiguous
 
     def is_floating_point(self) -> bool:
         """Whether the dtype is float32 or float64."""
-        return is_floating(self.data.dtype)
+        return is_floating(self.array.dtype)
 
     @property
     def is_sparse(self) -> bool:
-        """Whether only the places that are not zero are stored: `data` is a `SparseArray`."""
-        return type(self.data) is not np.ndarray
+        """Whether only the places that are not zero are stored: `array` is a `SparseArray`."""
+        return type(self.array) is not np.ndarray
 
     def data_ptr(self) -> int:
         """Address of the first element."""
-        return self.data.ctypes.data
+        return self.array.ctypes.data
 
     # ------------------------------------------------------------ out of the graph
-
-    def detach(self) -> "Tensor":
-        """The same values, cut off the graph; memory is shared."""
-        return Tensor(self.data)
 
     def requires_grad_(self, requires_grad: bool = True) -> "Tensor":
         """Set whether gradients flow into this leaf; returns the tensor.
@@ -261,9 +260,9 @@ class Tensor:
         GraphError
             If the tensor is a result: only leaves can be told.
         """
-        if requires_grad and not is_floating(self.data.dtype):
+        if requires_grad and not is_floating(self.array.dtype):
             raise DtypeError(
-                f"only Tensors of floating point dtype can require gradients, and this one is {self.data.dtype}; "
+                f"only Tensors of floating point dtype can require gradients, and this one is {self.array.dtype}; "
                 f"convert it with .float() or .double() first"
             )
         if not requires_grad and self.node is not None:
@@ -286,16 +285,16 @@ class Tensor:
         ShapeError
             If there is not exactly one.
         """
-        if self.data.size != 1:
+        if self.array.size != 1:
             raise ShapeError(
-                f"a Tensor with {self.data.size} elements cannot be converted to Scalar: item() needs exactly one "
-                f"element and the shape is {self.data.shape}; use tolist() or an index"
+                f"a Tensor with {self.array.size} elements cannot be converted to Scalar: item() needs exactly one "
+                f"element and the shape is {self.array.shape}; use tolist() or an index"
             )
-        return self.data.item()
+        return self.array.item()
 
     def tolist(self) -> Any:
         """The values as nested lists of Python numbers."""
-        return self.data.tolist()
+        return self.array.tolist()
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         data = self.numpy()
@@ -306,12 +305,12 @@ class Tensor:
     # ------------------------------------------------------------ as a Python value
 
     def __bool__(self) -> bool:
-        if self.data.size != 1:
+        if self.array.size != 1:
             raise ShapeError(
-                f"Boolean value of Tensor with more than one value is ambiguous (shape {self.data.shape}); "
+                f"Boolean value of Tensor with more than one value is ambiguous (shape {self.array.shape}); "
                 f"use .any() or .all(), or compare with `is` if you meant the object"
             )
-        return bool(self.data.item())
+        return bool(self.array.item())
 
     def __float__(self) -> float:
         return float(self.item())
@@ -320,31 +319,31 @@ class Tensor:
         return int(self.item())
 
     def __index__(self) -> int:
-        if self.data.dtype.kind not in "iub":
+        if self.array.dtype.kind not in "iub":
             raise DtypeError(
-                f"only integer tensors of a single element can be converted to an index, not {self.data.dtype}"
+                f"only integer tensors of a single element can be converted to an index, not {self.array.dtype}"
             )
         return int(self.item())
 
     def __len__(self) -> int:
-        if self.data.ndim == 0:
+        if self.array.ndim == 0:
             raise DtypeError("len() of a 0-d tensor")
-        return len(self.data)
+        return len(self.array)
 
     def __iter__(self) -> Iterator["Tensor"]:
-        if self.data.ndim == 0:
+        if self.array.ndim == 0:
             raise DtypeError("iteration over a 0-d tensor")
-        return (self[i] for i in range(len(self.data)))
+        return (self[i] for i in range(len(self.array)))
 
     def __contains__(self, value: Any) -> bool:
-        return bool((self.data == (value.data if isinstance(value, Tensor) else value)).any())
+        return bool((self.array == (value.array if isinstance(value, Tensor) else value)).any())
 
     def __format__(self, spec: str) -> str:
-        return format(self.data.item(), spec) if self.data.ndim == 0 else format(str(self), spec)
+        return format(self.array.item(), spec) if self.array.ndim == 0 else format(str(self), spec)
 
     def __repr__(self) -> str:
         suffixes = []
-        data = self.data
+        data = self.array
         default = data.dtype in (np.float32, np.int64, np.bool_) and data.size > 0
         if not default and not (data.size == 0 and data.dtype == np.float32):
             suffixes.append(f"dtype={data.dtype}")
@@ -358,7 +357,7 @@ class Tensor:
 
     def __reduce__(self) -> Any:
         # The graph stays behind: a pickled result comes back as a leaf, as in PyTorch.
-        return type(self), (self.data, self.requires_grad)
+        return type(self), (self.array, self.requires_grad)
 
     def __deepcopy__(self, memo: dict) -> "Tensor":
         if self.node is not None:
@@ -366,7 +365,7 @@ class Tensor:
                 f"Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol, and this "
                 f"one is a result of {self.node.name!r}; use .detach().clone()"
             )
-        twin = type(self)(self.data.copy(), self.requires_grad)
+        twin = type(self)(self.array.copy(), self.requires_grad)
         memo[id(self)] = twin
         if self.grad is not None:
             twin.grad = copy.deepcopy(self.grad, memo)

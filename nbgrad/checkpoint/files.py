@@ -80,7 +80,7 @@ def encode(obj: Any, arrays: list[np.ndarray], seen: dict[int, int], where: str)
         return ["plain", obj]
     if isinstance(obj, Tensor):
         kind = "parameter" if isinstance(obj, Parameter) else "tensor"
-        return [kind, place(obj.data, arrays, seen), bool(obj.requires_grad)]
+        return [kind, place(obj.array, arrays, seen), bool(obj.requires_grad)]
     if isinstance(obj, np.ndarray):
         if obj.dtype.hasobject:
             raise DtypeError(

@@ -79,7 +79,7 @@ def all_reduce(
     """
     pg = group or State.default
     if not async_op and pg.__class__ is ProcessGroup and op.__class__ is ReduceOp:
-        data = getattr(tensor, "data", None)
+        data = getattr(tensor, "array", None)
         result = pg.begin(ALL_REDUCE + OP_UNIT * op._value_, SHOW_AND_SUM, data, data)
         if result == COMPLETE:
             return None
@@ -165,7 +165,7 @@ def broadcast(
         return None
     root = member(pg, src, group_src, "src")
     if not async_op:
-        data = getattr(tensor, "data", None)
+        data = getattr(tensor, "array", None)
         how = SHOWS_BIT | NOTHING if pg.me == root else ONE
         how |= root << MOVE_BITS + 1
         result = pg.begin(BROADCAST + ROOT_UNIT * (root + 1), how, data, data)
@@ -224,7 +224,7 @@ def all_gather_into_tensor(
     """
     pg = group or State.default
     if not async_op and pg.__class__ is ProcessGroup:
-        data, out = getattr(input_tensor, "data", None), getattr(output_tensor, "data", None)
+        data, out = getattr(input_tensor, "array", None), getattr(output_tensor, "array", None)
         result = pg.begin(ALL_GATHER, SHOW_AND_TAKE, data, out)
         if result == COMPLETE:
             return None

@@ -50,7 +50,7 @@ class Arguments:
 
     def data(self, x: Any, name: str) -> np.ndarray:
         """The array of a tensor."""
-        array = x.data if isinstance(x, Tensor) else x
+        array = x.array if isinstance(x, Tensor) else x
         if type(array) is not np.ndarray:
             kind = "sparse tensor" if isinstance(x, Tensor) else type(x).__name__
             raise DtypeError(

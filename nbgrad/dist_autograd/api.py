@@ -228,9 +228,9 @@ def check_roots(roots: list) -> None:
                 f"requires_grad not set on root {k}: no leaf with requires_grad=True took part in computing it, or it was "
                 f"computed under no_grad or detached"
             )
-        if root.data.size != 1:
+        if root.array.size != 1:
             raise ShapeError(
-                f"root {k} of shape {root.data.shape} is not a scalar, all roots need to be scalar; reduce it with .sum() or "
+                f"root {k} of shape {root.array.shape} is not a scalar, all roots need to be scalar; reduce it with .sum() or "
                 f".mean()"
             )
         if root.node is None:

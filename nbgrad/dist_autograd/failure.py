@@ -29,7 +29,7 @@ def place_of(node: Any, in_hook: bool) -> str:
     if node is None:
         return "outside of any op"
     if isinstance(node, Tensor):
-        return f"in a hook of a leaf of shape {node.data.shape}"
+        return f"in a hook of a leaf of shape {node.array.shape}"
     return f"in {'a hook' if in_hook else 'the VJP'} of op {node.name!r}"
 
 

@@ -35,7 +35,7 @@ class Joint:
                 mask |= bit
                 edges.append((t.node or t, t.idx))
             bit <<= 1
-        arrays, mask = pack_mask(tuple([t.data for t in tensors]), mask)
+        arrays, mask = pack_mask(tuple([t.array for t in tensors]), mask)
         recording = is_grad_enabled()
         if context is None:
             if (

@@ -207,7 +207,7 @@ class Part:
                 0
             ] += 1
         for root in roots:
-            self.deliver((root.node, root.idx), one_like(root.data), ready)
+            self.deliver((root.node, root.idx), one_like(root.array), ready)
         self.drain(ready)
         self.is_silent = False
         speak(self)

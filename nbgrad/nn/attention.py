@@ -189,4 +189,4 @@ class MultiheadAttention(Module):
 
 def forbidden(mask: Tensor, dtype: np.dtype) -> Tensor:
     """A mask whose True means "not allowed", to add to scores."""
-    return additive_mask(Tensor(~mask.data) if mask.dtype.kind == "b" else mask, dtype)
+    return additive_mask(Tensor(~mask.array) if mask.dtype.kind == "b" else mask, dtype)

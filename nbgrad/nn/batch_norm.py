@@ -108,7 +108,7 @@ class BatchNorm1d(BatchNorm):
     Examples
     --------
     >>> import nbgrad as nb
-    >>> nb.nn.BatchNorm1d(2)(nb.tensor([[1.0, 2.0], [3.0, 6.0]])).data.round(3)
+    >>> nb.nn.BatchNorm1d(2)(nb.tensor([[1.0, 2.0], [3.0, 6.0]])).array.round(3)
     array([[-1., -1.],
            [ 1.,  1.]], dtype=float32)
     """

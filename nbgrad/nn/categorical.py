@@ -55,7 +55,7 @@ class Categorical:
 
     def sample(self, sample_shape: tuple = ()) -> Tensor:
         """Outcomes drawn from this process's generator (int64), without a gradient."""
-        weights = self.probs.detach().data
+        weights = self.probs.detach().array
         shape = (*sample_shape, *weights.shape[:-1])
         bounds = np.cumsum(weights, axis=-1, dtype=np.float64)
         draws = default_generator.rng.random(shape)[..., None] * bounds[..., -1:]

@@ -121,7 +121,7 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     tensor([[0, 1, 0],
             [1, 0, 0]])
     """
-    labels = tensor.data
+    labels = tensor.array
     if labels.dtype.kind not in "iu":
         raise DtypeError(f"one_hot is only applicable to index tensors, got {labels.dtype}")
     classes = int(labels.max(initial=-1)) + 1 if num_classes == -1 else num_classes

@@ -46,7 +46,7 @@ def calculate_gain(nonlinearity: str, param: Any = None) -> float:
 
 def fans(tensor: Tensor) -> tuple[int, int]:
     """Number of inputs and of outputs of one unit of a layer with this weight."""
-    shape = tensor.data.shape
+    shape = tensor.array.shape
     if len(shape) < 2:
         raise ShapeError(
             f"Fan in and fan out can not be computed for tensor with fewer than 2 dimensions, and this one has shape "

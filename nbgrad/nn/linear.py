@@ -88,7 +88,7 @@ class Linear(Module):
 
 def draw(weight: Parameter, bias: Parameter | None, fan_in: int) -> None:
     """Initial values of linear and convolution layers: uniform in [-k, k), k = 1 / sqrt(fan_in)."""
-    if weight.data.size:
+    if weight.array.size:
         init.kaiming_uniform_(weight, a=math.sqrt(5))
     if bias is not None:
         bound = 1 / math.sqrt(fan_in) if fan_in > 0 else 0

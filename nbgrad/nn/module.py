@@ -269,7 +269,7 @@ class Module:
             if set_to_none:
                 parameter.grad = None
             elif parameter.grad is not None:
-                data: Any = parameter.grad.data
+                data: Any = parameter.grad.array
                 zeros = data.only(slice(0)) if parameter.grad.is_sparse else np.zeros_like(data)
                 parameter.grad = Tensor(zeros)
 
@@ -277,7 +277,7 @@ class Module:
         """Convert floating-point parameters and buffers, in place; a device changes nothing."""
         for arg in args:
             if isinstance(arg, Tensor):
-                dtype = arg.data.dtype
+                dtype = arg.array.dtype
             elif isinstance(arg, str) and arg.startswith(("cpu", "cuda")):
                 device = arg
             elif isinstance(arg, np.dtype | type):
@@ -289,8 +289,8 @@ class Module:
                 raise DtypeError(f"nn.Module.to only accepts floating point dtypes, got {wanted}")
             tensors = itertools.chain(self.parameters(), self.buffers())
             for tensor in tensors:
-                if is_floating(tensor.data.dtype):
-                    tensor.data = tensor.data.astype(wanted, copy=False)
+                if is_floating(tensor.array.dtype):
+                    tensor.array = tensor.array.astype(wanted, copy=False)
                     tensor.grad = None
         return self
 

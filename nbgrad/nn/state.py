@@ -56,10 +56,10 @@ def load_into(module: Any, state: Any, strict: bool) -> LoadResult:
         faults.append("Missing key(s) in state_dict: " + ", ".join(map(repr, missing)))
     values = {name: np.asarray(array_of(state[name])) for name in own if name in state}
     for name, value in values.items():
-        if value.shape != own[name].data.shape:
+        if value.shape != own[name].array.shape:
             faults.append(
                 f"size mismatch for {name}: copying a param with shape {value.shape} from checkpoint, the shape in "
-                f"current model is {own[name].data.shape}"
+                f"current model is {own[name].array.shape}"
             )
     if faults:
         raise ShapeError(
@@ -72,4 +72,4 @@ def load_into(module: Any, state: Any, strict: bool) -> LoadResult:
 
 
 def array_of(value: Any) -> Any:
-    return value.data if isinstance(value, Tensor) else value
+    return value.array if isinstance(value, Tensor) else value

@@ -35,7 +35,7 @@ def additive_mask(mask: Tensor, dtype: np.dtype) -> Tensor:
         If it is neither boolean nor floating-point.
     """
     if mask.dtype.kind == "b":
-        return Tensor(np.where(mask.data, dtype.type(0), dtype.type(-np.inf)))
+        return Tensor(np.where(mask.array, dtype.type(0), dtype.type(-np.inf)))
     if mask.dtype.kind != "f":
         raise DtypeError(
             f"attn_mask is boolean (where attention is allowed) or floating-point (added to the scores), got {mask.dtype}"

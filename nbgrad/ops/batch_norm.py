@@ -137,14 +137,14 @@ def batch_norm(
             [ 1.0000]])
     """
     check(input, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
-    x = input.data
+    x = input.array
     if not training:
         if running_mean is None or running_var is None:
             raise ValueError(
                 "Expected running_mean and running_var to be defined when training=False: pass them, or training=True for "
                 "the statistics of the batch"
             )
-        return normalized(input, weight, bias, running_mean.data, running_var.data, eps, False)
+        return normalized(input, weight, bias, running_mean.array, running_var.array, eps, False)
     n = x.size // max(x.shape[CHANNELS], 1)
     if n <= 1:
         raise ValueError(

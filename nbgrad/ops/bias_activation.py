@@ -80,7 +80,7 @@ def bias_activation(residuals, g):
 def bias_activation(residuals, g):
     x, b, activation, dtype = residuals
     if activation == "relu":  # x is the result
-        x_bar = g.masked_fill(Tensor(x.data <= 0), 0)
+        x_bar = g.masked_fill(Tensor(x.array <= 0), 0)
     else:
         x_bar = g * slope_of_gelu(x + b)
     return x_bar, x_bar.sum_to_size(x.shape[-1]).to(dtype)

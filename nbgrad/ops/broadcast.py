@@ -83,9 +83,9 @@ def unbroadcast_tensor(g: Any, form: Form) -> Any:
     if form is None:
         return None
     shape, dtype = form
-    if g.data.shape != shape:
+    if g.array.shape != shape:
         g = g.sum_to_size(shape)
-    return g if g.data.dtype == dtype else g.to(dtype)
+    return g if g.array.dtype == dtype else g.to(dtype)
 
 
 def sum_leading(g: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

@@ -132,7 +132,7 @@ def isfinite(x):
 
 
 def array_of(x: Any) -> Any:
-    return x.data if isinstance(x, Tensor) else x
+    return x.array if isinstance(x, Tensor) else x
 
 
 def equal(x: Tensor, y: Tensor) -> bool:

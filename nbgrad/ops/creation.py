@@ -25,7 +25,7 @@ def made(array: np.ndarray, requires_grad: bool) -> Tensor:
 def plain(value: Any) -> Any:
     """Nested lists with the tensors among them replaced by arrays."""
     if isinstance(value, Tensor):
-        return value.data
+        return value.array
     if isinstance(value, list | tuple):
         return [plain(part) for part in value]
     return value
@@ -84,7 +84,7 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     --------
     >>> import numpy as np, nbgrad as nb
     >>> a = np.zeros(2)
-    >>> nb.as_tensor(a).data is a
+    >>> nb.as_tensor(a).array is a
     True
     """
     check_device(device)
@@ -215,14 +215,14 @@ def full_like(
     >>> nb.full_like(nb.zeros(2), 5)
     tensor([5., 5.])
     """
-    kind = x.data.dtype if dtype is None else dtype
-    return full(x.data.shape, fill_value, dtype=kind, requires_grad=requires_grad)
+    kind = x.array.dtype if dtype is None else dtype
+    return full(x.array.shape, fill_value, dtype=kind, requires_grad=requires_grad)
 
 
 def empty_like(x: Tensor, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     """Uninitialized values in the shape and dtype of `x`."""
-    kind = x.data.dtype if dtype is None else dtype
-    return empty(x.data.shape, dtype=kind, requires_grad=requires_grad)
+    kind = x.array.dtype if dtype is None else dtype
+    return empty(x.array.shape, dtype=kind, requires_grad=requires_grad)
 
 
 def arange(

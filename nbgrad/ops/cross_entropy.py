@@ -255,7 +255,7 @@ def cross_entropy(
     check_reduction(reduction)
     if not isinstance(target, Tensor):
         target = Tensor(np.asarray(target))
-    probabilities = target.data.dtype.kind == "f"
+    probabilities = target.array.dtype.kind == "f"
     if not probabilities and weight is None and label_smoothing == 0.0:
         return fused_cross_entropy(input, target, ignore_index, reduction)
     axis = 1 if input.ndim > 1 else 0
@@ -273,12 +273,12 @@ def cross_entropy(
     hard = nll_loss(logp, target, weight, ignore_index, reduction)
     if label_smoothing == 0.0:
         return hard
-    used = Tensor((target.data != ignore_index).astype(input.dtype))
+    used = Tensor((target.array != ignore_index).astype(input.dtype))
     shares = used
     if weight is not None:
-        shares = Tensor(used.data * weight.data[np.where(used.data > 0, target.data, 0)])
+        shares = Tensor(used.array * weight.array[np.where(used.array > 0, target.array, 0)])
     smooth = -(per_class(weight, logp, axis) * logp).sum(axis) * used / float(classes)
-    soft = averaged(smooth, float(shares.data.sum()), reduction)
+    soft = averaged(smooth, float(shares.array.sum()), reduction)
     return hard * (1.0 - label_smoothing) + soft * label_smoothing
 
 

@@ -110,7 +110,7 @@ def bag_starts(input: Tensor, offsets: Any, include_last_offset: bool) -> np.nda
         raise ShapeError(
             f"offsets has to be a 1D Tensor but got {None if offsets is None else f'{offsets.ndim} dimensions'}"
         )
-    given = offsets.data
+    given = offsets.array
     if given.dtype.kind not in "iu":
         raise DtypeError(f"embedding_bag: offsets must be integers, got {given.dtype}")
     if include_last_offset and not given.size:
@@ -185,7 +185,7 @@ def embedding_bag(
     tensor([[0.5000, 0.5000],
             [0.0000, 1.0000]])
     """
-    if weight.data.dtype.kind in "iu" and input.is_floating_point():
+    if weight.array.dtype.kind in "iu" and input.is_floating_point():
         warnings.warn(
             "Argument order of nn.functional.embedding_bag was changed. Usage `embedding_bag(weight, input, ...)` is "
             "deprecated, and should now be `embedding_bag(input, weight, ...)`.",
@@ -197,17 +197,17 @@ def embedding_bag(
         raise ValueError(f"mode has to be one of sum, mean or max, got {mode!r}")
     if mode == "max" and sparse:
         raise ValueError("max mode does not support sparse weights: use sparse=False")
-    scale: Any = np.empty(0, weight.data.dtype)
+    scale: Any = np.empty(0, weight.array.dtype)
     if per_sample_weights is not None:
         if mode != "sum":
             raise NotImplementedError(
                 "embedding_bag: per_sample_weights was not None. per_sample_weights is only supported for mode='sum' "
                 f"(got mode='{mode}'); multiply by the length of the bags"
             )
-        if per_sample_weights.data.shape != input.data.shape:
+        if per_sample_weights.array.shape != input.array.shape:
             raise ShapeError(
-                f"embedding_bag: If per_sample_weights ({per_sample_weights.data.shape}) is not None, then it must have "
-                f"the same shape as the input ({input.data.shape})"
+                f"embedding_bag: If per_sample_weights ({per_sample_weights.array.shape}) is not None, then it must have "
+                f"the same shape as the input ({input.array.shape})"
             )
         scale = per_sample_weights
     starts = bag_starts(input, offsets, include_last_offset)

@@ -71,7 +71,7 @@ def choose_vjp(wins: Any, residuals: Any, g: np.ndarray) -> tuple:
 def choose_double(wins: Any, residuals: Any, g: Any) -> tuple:
     """`choose_vjp` over tensors: which operand was chosen is a constant."""
     x, y, x_form, y_form = residuals
-    kind = g.data.dtype
+    kind = g.array.dtype
     half = 0.5 * np.equal(x, y)
     x_bar = g * Tensor(np.asarray(wins(x, y) + half, kind))
     y_bar = g * Tensor(np.asarray(wins(y, x) + half, kind))

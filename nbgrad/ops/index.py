@@ -20,7 +20,7 @@ BASIC = (int, slice, type(None), type(Ellipsis), np.integer)
 def plain_index(index: Any) -> Any:
     """An index with arrays in place of tensors."""
     if isinstance(index, Tensor):
-        data = index.data
+        data = index.array
         return int(data) if data.ndim == 0 and data.dtype.kind in "iu" else data
     if isinstance(index, tuple):
         return tuple([plain_index(part) for part in index])
@@ -114,7 +114,7 @@ def getitem(x: Tensor, index: Any) -> Tensor:
     """
     if index.__class__ is not int:
         index = plain_index(index)
-    if x.data.ndim == 0 and isinstance(index, int) and not isinstance(index, bool):
+    if x.array.ndim == 0 and isinstance(index, int) and not isinstance(index, bool):
         raise IndexError(
             "invalid index of a 0-dim tensor. Use `tensor.item()` to convert it to a Python number"
         )

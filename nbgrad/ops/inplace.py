@@ -30,11 +30,11 @@ def target(x: Tensor, what: str, *others: Any) -> Any:
         raise GraphError(
             f"{what} of a tensor that requires grad is not recorded; do it inside `with nb.no_grad():`"
         )
-    return x.data if x.is_sparse else writable(x, what)
+    return x.array if x.is_sparse else writable(x, what)
 
 
 def plain(value: Any) -> Any:
-    return value.data if isinstance(value, Tensor) else value
+    return value.array if isinstance(value, Tensor) else value
 
 
 SPARSE: dict[Any, Any] = {
@@ -51,7 +51,7 @@ def apply(name: str, operation: Any, ufunc: Any, x: Tensor, y: Any) -> Tensor:
         return take(x, operation(x, y), name)
     array, value = target(x, name), plain(y)
     if isinstance(array, SparseArray):  # its arrays are not written: the tensor gets new ones
-        x.data = SPARSE[ufunc](array, value)
+        x.array = SPARSE[ufunc](array, value)
     elif isinstance(value, SparseArray):
         if ufunc not in (np.add, np.subtract):
             raise DtypeError(

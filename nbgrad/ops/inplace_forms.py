@@ -60,7 +60,7 @@ def of_shape(name: str, operation: Any) -> Any:
     def method(x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         recorded = is_recorded(x)
         z = operation(x, *args, **kwargs)
-        x.data = z.data
+        x.array = z.array
         if recorded:
             rebase(x, z)
         return x

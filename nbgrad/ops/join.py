@@ -69,7 +69,7 @@ def cat(tensors: Any, dim: int = 0) -> Any:
     if not tensors:
         raise ShapeError("cat(): expected a non-empty list of Tensors")
     # PyTorch skips empty vectors whatever the shape of the others; lists start as such.
-    whole = [x for x in tensors if x.data.shape != (0,)] or tensors
+    whole = [x for x in tensors if x.array.shape != (0,)] or tensors
     if whole[0].ndim == 0:
         raise ShapeError("zero-dimensional tensor cannot be concatenated; use stack")
     return joined(whole, dim_of(dim, whole[0].ndim))
@@ -91,7 +91,7 @@ def stack(tensors: Any, dim: int = 0) -> Any:
     tensors = list(tensors)
     if not tensors:
         raise ShapeError("stack expects a non-empty TensorList")
-    shapes = {x.data.shape for x in tensors}
+    shapes = {x.array.shape for x in tensors}
     if len(shapes) > 1:
         raise ShapeError(f"stack expects each tensor to be equal size, but got {sorted(shapes)}")
     return joined([unsqueeze(x, dim) for x in tensors], dim_of(dim, tensors[0].ndim + 1))
@@ -133,7 +133,7 @@ def split(x: Any, split_size: Any, dim: int = 0) -> tuple:
     [[0, 1], [2, 3], [4]]
     """
     axis = dim_of(dim, x.ndim)
-    n = x.data.shape[axis]
+    n = x.array.shape[axis]
     if isinstance(split_size, int):
         if split_size < 1:
             raise ShapeError(f"split expects split_size to be positive, got {split_size}")
@@ -159,7 +159,7 @@ def chunk(x: Any, chunks: int, dim: int = 0) -> tuple:
     >>> [p.tolist() for p in nb.chunk(nb.arange(5), 2)]
     [[0, 1, 2], [3, 4]]
     """
-    n = x.data.shape[dim_of(dim, x.ndim)]
+    n = x.array.shape[dim_of(dim, x.ndim)]
     return split(x, max(1, -(-n // chunks)), dim)
 
 
@@ -173,7 +173,7 @@ def unbind(x: Any, dim: int = 0) -> tuple:
     [[1.0, 0.0], [0.0, 1.0]]
     """
     axis = dim_of(dim, x.ndim)
-    shape = x.data.shape
+    shape = x.array.shape
     if shape[axis] == 0:
         return ()
     rest = (*shape[:axis], *shape[axis + 1 :])

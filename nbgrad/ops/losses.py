@@ -153,7 +153,7 @@ def huber_loss(input: Any, target: Any, reduction: str = "mean", delta: float = 
     tensor(1.)
     """
     check_reduction(reduction)
-    check_same("huber_loss", input.data, target.data)
+    check_same("huber_loss", input.array, target.array)
     away = abs(input - target)
     losses = where(away.detach() <= delta, away * away * 0.5, (away - 0.5 * delta) * delta)
     return averaged(losses, losses.numel(), reduction)
@@ -169,7 +169,7 @@ def smooth_l1_loss(input: Any, target: Any, reduction: str = "mean", beta: float
     tensor(1.)
     """
     check_reduction(reduction)
-    check_same("smooth_l1_loss", input.data, target.data)
+    check_same("smooth_l1_loss", input.array, target.array)
     away = abs(input - target)
     if beta == 0:
         return averaged(away, away.numel(), reduction)
@@ -257,7 +257,7 @@ def binary_cross_entropy(
     tensor(0.6931)
     """
     check_reduction(reduction)
-    check_same("binary_cross_entropy", input.data, target.data)
+    check_same("binary_cross_entropy", input.array, target.array)
     losses = -(
         target * clamp(log(input), -100.0) + (1.0 - target) * clamp(log(1.0 - input), -100.0)
     )

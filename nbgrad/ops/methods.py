@@ -68,7 +68,7 @@ def to(x: Tensor, *args: Any, dtype: Any = None, device: Any = None, **ignored: 
     """
     for arg in args:
         if isinstance(arg, Tensor):
-            dtype = arg.data.dtype
+            dtype = arg.array.dtype
         elif isinstance(arg, device_class) or (isinstance(arg, str) and not is_dtype_name(arg)):
             device = arg
         elif arg is not None and not isinstance(arg, bool):
@@ -77,7 +77,7 @@ def to(x: Tensor, *args: Any, dtype: Any = None, device: Any = None, **ignored: 
     if dtype is None:
         return x
     wanted = as_dtype(dtype)
-    if x.data.dtype == wanted:
+    if x.array.dtype == wanted:
         return x
     return pointwise.cast(x if is_floating(wanted) else x.detach(), wanted)
 
@@ -117,7 +117,7 @@ def detach_(x: Tensor) -> Tensor:
 
 def type_(x: Tensor, dtype: Any = None) -> Any:
     """The dtype, or x converted to one."""
-    return x.data.dtype if dtype is None else to(x, dtype)
+    return x.array.dtype if dtype is None else to(x, dtype)
 
 
 def view(x: Tensor, *sizes: Any) -> Tensor:
@@ -142,13 +142,13 @@ def matrix_transpose(x: Tensor) -> Tensor:
 
 def new_tensor(x: Tensor, data: Any, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     """A tensor of the given values in the dtype of x."""
-    kind = x.data.dtype if dtype is None else dtype
+    kind = x.array.dtype if dtype is None else dtype
     return tensor(data, dtype=kind, requires_grad=requires_grad)
 
 
 def new_full(x: Tensor, size: Any, fill_value: Any, *, dtype: Any = None) -> Tensor:
     """A tensor of one value in the dtype of x."""
-    return full(size, fill_value, dtype=x.data.dtype if dtype is None else dtype)
+    return full(size, fill_value, dtype=x.array.dtype if dtype is None else dtype)
 
 
 def new_zeros(x: Tensor, *size: Any, dtype: Any = None) -> Tensor:

@@ -70,20 +70,20 @@ def take(x: Tensor, z: Tensor, what: str, recorded: bool = True) -> Tensor:
     ShapeError
         If z has another shape.
     """
-    if z.data.shape != x.data.shape:
+    if z.array.shape != x.array.shape:
         raise ShapeError(
-            f"{what}: output with shape {x.data.shape} doesn't match the broadcast shape {z.data.shape}; the result of an "
+            f"{what}: output with shape {x.array.shape} doesn't match the broadcast shape {z.array.shape}; the result of an "
             f"in-place operation has the shape of its tensor"
         )
     if recorded:
         keep_residuals(z, x)
-    if z.data.dtype != x.data.dtype:
-        if not np.can_cast(z.data.dtype, x.data.dtype, "same_kind"):
+    if z.array.dtype != x.array.dtype:
+        if not np.can_cast(z.array.dtype, x.array.dtype, "same_kind"):
             raise DtypeError(
-                f"{what}: result type {z.data.dtype} can't be cast to the desired output type {x.data.dtype}"
+                f"{what}: result type {z.array.dtype} can't be cast to the desired output type {x.array.dtype}"
             )
-        z = cast(z, x.data.dtype)
-    np.copyto(writable(x, what), z.data)
+        z = cast(z, x.array.dtype)
+    np.copyto(writable(x, what), z.array)
     if recorded:
         adopt(x, z)
     return x
@@ -94,7 +94,7 @@ def keep_residuals(z: Tensor, x: Tensor) -> None:
     node = z.node
     if node is None or not node.residuals:
         return
-    memory = owner(x.data)
+    memory = owner(x.array)
     node.residuals = tuple([
         np.array(saved) if type(saved) is np.ndarray and owner(saved) is memory else saved
         for saved in node.residuals
@@ -104,8 +104,8 @@ def keep_residuals(z: Tensor, x: Tensor) -> None:
 def adopt(x: Tensor, z: Tensor) -> None:
     """x has been given the values of z: it gets z's history, and so does what it is a view of."""
     base = x._base
-    if base is not None and owner(base.data) is owner(x.data):
-        places = np.unravel_index(places_in(base.data, x.data), base.data.shape)
+    if base is not None and owner(base.array) is owner(x.array):
+        places = np.unravel_index(places_in(base.array, x.array), base.array.shape)
         rebase(base, overwritten(base, z, places))
         rebase(x, indexed(base, places))
     else:

@@ -165,7 +165,7 @@ def along(x: Any, dim: int, keepdim: bool, search: Any) -> Extremum:
     indices = search(x, axis, True)
     values = take_along(x, indices, axis, keepdim)
     if not keepdim:
-        indices.data = indices.data.squeeze(axis)
+        indices.array = indices.array.squeeze(axis)
     return Extremum(values, indices)
 
 

@@ -22,7 +22,7 @@ def is_tensor(obj: Any) -> bool:
 
 def is_floating_point(input: Tensor) -> bool:
     """Whether its dtype is float32 or float64."""
-    return is_floating(input.data.dtype)
+    return is_floating(input.array.dtype)
 
 
 def numel(input: Tensor) -> int:
@@ -34,7 +34,7 @@ def numel(input: Tensor) -> int:
     >>> nb.numel(nb.ones(2, 3))
     6
     """
-    return input.data.size
+    return input.array.size
 
 
 def detach(input: Tensor) -> Tensor:
@@ -49,14 +49,14 @@ def get_device(x: Tensor) -> int:
 
 def type_as(x: Tensor, other: Tensor) -> Any:
     """x in the dtype of another tensor."""
-    if x.data.dtype == other.data.dtype:
+    if x.array.dtype == other.array.dtype:
         return x
-    return cast(x if is_floating(other.data.dtype) else x.detach(), other.data.dtype)
+    return cast(x if is_floating(other.array.dtype) else x.detach(), other.array.dtype)
 
 
 def new_empty(x: Tensor, *size: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     """An uninitialized tensor in the dtype of x."""
-    kind = x.data.dtype if dtype is None else as_dtype(dtype)
+    kind = x.array.dtype if dtype is None else as_dtype(dtype)
     return empty(*size, dtype=kind, requires_grad=requires_grad)
 
 
@@ -69,7 +69,7 @@ METHODS: dict[str, Any] = {
     "get_device": get_device,
     "is_cuda": property(lambda x: False),
     "is_pinned": lambda x: False,
-    "ndimension": lambda x: x.data.ndim,
+    "ndimension": lambda x: x.array.ndim,
     "nelement": numel,
     "new_empty": new_empty,
     "pin_memory": itself,

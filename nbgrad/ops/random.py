@@ -218,12 +218,12 @@ def randperm(n: int, *, generator: Generator | None = None, device: Any = None) 
 
 def rand_like(x: Tensor, **options: Any) -> Tensor:
     """Uniform numbers in [0, 1), in the shape and dtype of `x`."""
-    return rand(x.data.shape, **({"dtype": x.data.dtype} | options))
+    return rand(x.array.shape, **({"dtype": x.array.dtype} | options))
 
 
 def randn_like(x: Tensor, **options: Any) -> Tensor:
     """Standard normal numbers, in the shape and dtype of `x`."""
-    return randn(x.data.shape, **({"dtype": x.data.dtype} | options))
+    return randn(x.array.shape, **({"dtype": x.array.dtype} | options))
 
 
 def normal(mean: Any, std: Any, size: Any = None, *, generator: Generator | None = None) -> Tensor:
@@ -235,7 +235,7 @@ def normal(mean: Any, std: Any, size: Any = None, *, generator: Generator | None
     >>> nb.normal(0.0, 1.0, (2, 2)).shape
     Size([2, 2])
     """
-    mean, std = (part.data if isinstance(part, Tensor) else part for part in (mean, std))
+    mean, std = (part.array if isinstance(part, Tensor) else part for part in (mean, std))
     shape = np.broadcast(mean, std).shape if size is None else as_size((size,))
     draws = stream(generator).standard_normal(shape, np.float32)
     return Tensor(np.asarray(mean + std * draws).astype(as_dtype(None), copy=False))
@@ -250,5 +250,5 @@ def bernoulli(p: Tensor, *, generator: Generator | None = None) -> Tensor:
     >>> nb.bernoulli(nb.tensor([0.0, 1.0]))
     tensor([0., 1.])
     """
-    draws = stream(generator).random(p.data.shape)
-    return Tensor(np.asarray(draws < p.data).astype(p.data.dtype))
+    draws = stream(generator).random(p.array.shape)
+    return Tensor(np.asarray(draws < p.array).astype(p.array.dtype))

@@ -166,7 +166,7 @@ def repeat_interleave(x: Any, repeats: Any, dim: int | None = None) -> Any:
     if dim is None:
         x, dim = reshape(x, -1), 0
     n = x.shape[dim_of(dim, x.ndim)]
-    counts = repeats if isinstance(repeats, int) else np.asarray(getattr(repeats, "data", repeats))
+    counts = repeats if isinstance(repeats, int) else np.asarray(getattr(repeats, "array", repeats))
     return index_select(x, dim, np.repeat(np.arange(n), counts))
 
 

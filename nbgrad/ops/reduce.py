@@ -173,7 +173,7 @@ def sum_to_size(x: Any, *size: Any) -> Any:
     >>> nb.ones(2, 3).sum_to_size(3)
     tensor([2., 2., 2.])
     """
-    wanted, shape = ints_of(size), x.data.shape
+    wanted, shape = ints_of(size), x.array.shape
     lead = len(shape) - len(wanted)
     if lead < 0 or builtins.any(n not in (1, have) for n, have in zip(wanted, shape[lead:])):
         raise ShapeError(
@@ -195,7 +195,7 @@ def var(x: Any, dim: Any = None, unbiased: bool = True, keepdim: bool = False) -
     tensor(2.)
     """
     axes = axes_of(dim, x.ndim)
-    n = int(np.prod([x.data.shape[axis] for axis in axes]))
+    n = int(np.prod([x.array.shape[axis] for axis in axes]))
     away = x - mean(x, axes, True)
     total = sum(away * away, axes, keepdim)
     count = n - 1 if unbiased else n

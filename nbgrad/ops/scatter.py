@@ -98,7 +98,7 @@ def places_of(name: str, x: Tensor, dim: int, index: Tensor, src: Any) -> tuple[
                 f"{name}: Expected index {list(index.shape)} to be no larger than src {list(src.shape)} in any dimension"
             )
         src = src[tuple([slice(length) for length in index.shape])]
-    return grid(index.data, dim_of(dim, x.ndim)), src
+    return grid(index.array, dim_of(dim, x.ndim)), src
 
 
 def scatter(x: Tensor, dim: int, index: Tensor, src: Any = None, *, value: Any = None) -> Tensor:
@@ -148,7 +148,7 @@ def scatter_add(x: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
 
 def slices(x: Tensor, dim: int, index: Tensor) -> tuple:
     """The index of slices of x along a dimension."""
-    return (*[slice(None)] * dim_of(dim, x.ndim), index.data.reshape(-1))
+    return (*[slice(None)] * dim_of(dim, x.ndim), index.array.reshape(-1))
 
 
 def index_add(x: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: float = 1) -> Tensor:
@@ -201,7 +201,7 @@ def masked_scatter(x: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     >>> nb.masked_scatter(nb.zeros(3), nb.tensor([True, False, True]), nb.tensor([1.0, 2.0, 3.0]))
     tensor([1., 0., 2.])
     """
-    held = np.broadcast_to(mask.data, x.data.shape)
+    held = np.broadcast_to(mask.array, x.array.shape)
     n = int(np.count_nonzero(held))
     if source.numel() < n:
         raise ShapeError(

@@ -67,7 +67,7 @@ def flatten(x: Any, start_dim: int = 0, end_dim: int = -1) -> Any:
     >>> nb.flatten(nb.zeros(2, 3, 4), 1).shape
     Size([2, 12])
     """
-    shape = x.data.shape
+    shape = x.array.shape
     if not shape:
         return reshaped(x, (1,))
     start, end = dim_of(start_dim, len(shape)), dim_of(end_dim, len(shape))
@@ -153,7 +153,7 @@ def unsqueeze(x: Any, dim: int) -> Any:
     >>> nb.unsqueeze(nb.zeros(3), 0).shape
     Size([1, 3])
     """
-    shape = x.data.shape
+    shape = x.array.shape
     axis = dim_of(dim, len(shape) + 1)
     return reshaped(x, (*shape[:axis], 1, *shape[axis:]))
 
@@ -167,7 +167,7 @@ def squeeze(x: Any, dim: Any = None) -> Any:
     >>> nb.squeeze(nb.zeros(1, 3, 1)).shape
     Size([3])
     """
-    shape = x.data.shape
+    shape = x.array.shape
     gone = [axis for axis in axes_of(dim, len(shape)) if shape[axis] == 1]
     return reshaped(x, tuple([n for axis, n in enumerate(shape) if axis not in gone]))
 
@@ -198,7 +198,7 @@ def expand(x: Any, *sizes: Any) -> Any:
     tensor([[1, 1],
             [2, 2]])
     """
-    shape, old = list(ints_of(sizes)), x.data.shape
+    shape, old = list(ints_of(sizes)), x.array.shape
     lead = len(shape) - len(old)
     for axis, n in enumerate(shape):
         before = old[axis - lead] if axis >= lead else 1
@@ -223,7 +223,7 @@ def clone(x):
     --------
     >>> import nbgrad as nb
     >>> x = nb.zeros(2)
-    >>> x.clone().data is x.data
+    >>> x.clone().array is x.array
     False
     """
     y = empty(x.shape, x.dtype)
@@ -243,4 +243,4 @@ def clone(residuals, g):
 
 def contiguous(x: Any) -> Any:
     """x itself if its elements lie in order, else a copy in which they do."""
-    return x if x.data.flags.c_contiguous else clone(x)
+    return x if x.array.flags.c_contiguous else clone(x)

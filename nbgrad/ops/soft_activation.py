@@ -134,7 +134,7 @@ def prelu(input: Any, weight: Any) -> Any:
                 f"channels"
             )
         weight = weight.reshape(1, -1, *[1] * (input.ndim - 2)) if input.ndim > 1 else weight
-    below = Tensor(np.asarray(input.data <= 0, input.dtype))
+    below = Tensor(np.asarray(input.array <= 0, input.dtype))
     return input * (1 - below) + input * below * weight
 
 
@@ -149,8 +149,8 @@ def rrelu(input: Any, lower: float = 1 / 8, upper: float = 1 / 3, training: bool
     """
     if not training:
         return leaky_relu(input, (lower + upper) / 2)
-    drawn = default_generator.rng.uniform(lower, upper, input.data.shape)
-    return input * Tensor(np.where(input.data > 0, 1, drawn).astype(input.dtype))
+    drawn = default_generator.rng.uniform(lower, upper, input.array.shape)
+    return input * Tensor(np.where(input.array > 0, 1, drawn).astype(input.dtype))
 
 
 def softmin(input: Any, dim: int | None = None, dtype: Any = None) -> Any:
@@ -178,11 +178,11 @@ def gumbel_softmax(logits: Any, tau: float = 1.0, hard: bool = False, dim: int =
     >>> nb.nn.functional.gumbel_softmax(nb.zeros(3), hard=True).sum()
     tensor(1.)
     """
-    noise = -np.log(default_generator.rng.exponential(size=logits.data.shape))
+    noise = -np.log(default_generator.rng.exponential(size=logits.array.shape))
     soft = softmax((logits + Tensor(noise.astype(logits.dtype))) / tau, dim)
     if not hard:
         return soft
     axis = dim_of(dim, logits.ndim)
-    one_hot = np.zeros_like(soft.data)
-    np.put_along_axis(one_hot, np.expand_dims(soft.data.argmax(axis), axis), 1, axis)
-    return Tensor(one_hot - soft.data) + soft
+    one_hot = np.zeros_like(soft.array)
+    np.put_along_axis(one_hot, np.expand_dims(soft.array.argmax(axis), axis), 1, axis)
+    return Tensor(one_hot - soft.array) + soft

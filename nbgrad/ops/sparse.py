@@ -87,7 +87,7 @@ def sparse_coo_tensor(
             [4., 0., 5.]])
     """
     check_device(device)
-    places = as_array(indices.data if isinstance(indices, Tensor) else indices)
+    places = as_array(indices.array if isinstance(indices, Tensor) else indices)
     if places.size == 0:
         places = places.astype(np.int64)
     if places.dtype.kind not in "iu":
@@ -95,7 +95,7 @@ def sparse_coo_tensor(
     given = values if isinstance(values, Tensor) else Tensor(as_array(values))
     if dtype is not None:
         given = cast(given, as_dtype(dtype))
-    array = given.data
+    array = given.array
     if places.ndim != 2 or array.ndim < 1 or places.shape[1] != len(array):
         raise ShapeError(
             f"sparse_coo_tensor: indices and values must have same nnz, (k, n) and (n, ...), but got shapes "
@@ -190,8 +190,8 @@ def indices(x: Tensor) -> Tensor:
 
 
 def array_of(x: Tensor) -> SparseArray:
-    need_sparse("this method", x.data)
-    return x.data  # type: ignore[return-value]
+    need_sparse("this method", x.array)
+    return x.array  # type: ignore[return-value]
 
 
 def plain_indices(x: Tensor) -> Tensor:

@@ -84,7 +84,7 @@ class Adadelta(Optimizer):
         state["step"] += 1
         sign = -1.0 if group["maximize"] else 1.0
         numbers = group["rho"], 1.0 - group["rho"], group["eps"], group["weight_decay"], sign
-        buffers = state["square_avg"].data, state["acc_delta"].data
+        buffers = state["square_avg"].array, state["acc_delta"].array
         _adadelta(p, g, *buffers, float(group["lr"]), *numbers)
 
 

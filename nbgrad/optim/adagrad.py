@@ -87,7 +87,7 @@ class Adagrad(Optimizer):
         state["step"] += 1
         lr = float(group["lr"]) / (1.0 + (int(state["step"]) - 1) * group["lr_decay"])
         sign = -1.0 if group["maximize"] else 1.0
-        _adagrad(p, g, state["sum"].data, lr, group["eps"], group["weight_decay"], sign)
+        _adagrad(p, g, state["sum"].array, lr, group["eps"], group["weight_decay"], sign)
 
 
 @kernel(">aa>affff")

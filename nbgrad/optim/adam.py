@@ -97,7 +97,7 @@ class Adam(Moments):
             self.sign(group),
         )
         if group["amsgrad"]:
-            _amsgrad(p, g, m, v, state["max_exp_avg_sq"].data, *numbers)
+            _amsgrad(p, g, m, v, state["max_exp_avg_sq"].array, *numbers)
         else:
             _adam(p, g, m, v, *numbers)
 

@@ -31,7 +31,7 @@ class LocalOptimizer:
         gradients = get_gradients(context_id)
         found = [gradients.get(p) for p in self.optimizer.parameters()]
         with no_grad(), LocalOptimizer.lock:
-            self.optimizer.step_with([None if g is None else g.data for g in found])
+            self.optimizer.step_with([None if g is None else g.array for g in found])
 
 
 @rpc.register

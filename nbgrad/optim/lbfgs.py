@@ -178,7 +178,7 @@ def flat_gradient(params: list[Tensor]) -> np.ndarray:
     """All gradients as one new vector; absent ones are 0."""
     return np.concatenate(
         [
-            np.zeros(p.data.size, p.data.dtype) if p.grad is None else p.grad.data.ravel()
+            np.zeros(p.array.size, p.array.dtype) if p.grad is None else p.grad.array.ravel()
             for p in params
         ]
     )

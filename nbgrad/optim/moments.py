@@ -26,7 +26,7 @@ class Moments(Optimizer):
             state["step"] = 0
             state.update({name: zeros_for(p) for name in self.means})
         state["step"] += 1
-        return int(state["step"]), [state[name].data for name in self.means]
+        return int(state["step"]), [state[name].array for name in self.means]
 
     def decays(self, group: dict[str, Any], decoupled: bool = False) -> tuple[float, float]:
         """(what of the parameter enters the gradient, what of the parameter stays)."""

@@ -105,9 +105,9 @@ class Optimizer:
             if set_to_none:
                 p.grad = None
             elif p.grad is not None:
-                data: Any = p.grad.data
+                data: Any = p.grad.array
                 if p.grad.is_sparse:
-                    p.grad.data = data.only(slice(0))
+                    p.grad.array = data.only(slice(0))
                 else:
                     writable(p.grad).fill(0)
 
@@ -127,7 +127,7 @@ class Optimizer:
         if closure is not None:
             with enable_grad():
                 loss = closure()
-        self.step_with([None if p.grad is None else p.grad.data for p in self.parameters()])
+        self.step_with([None if p.grad is None else p.grad.array for p in self.parameters()])
         return loss
 
     def step_with(self, grads: Iterable[Any]) -> None:
@@ -155,13 +155,13 @@ class Optimizer:
         for number, (group, p, g) in enumerate(zip(groups, params, grads)):
             if g is not None:
                 self.check_layout(group, isinstance(g, SparseArray))
-            if g is not None and g.shape != p.data.shape:
+            if g is not None and g.shape != p.array.shape:
                 raise ShapeError(
-                    f"the gradient of parameter {number} has shape {g.shape}, the parameter {p.data.shape}"
+                    f"the gradient of parameter {number} has shape {g.shape}, the parameter {p.array.shape}"
                 )
-            if g is not None and g.dtype != p.data.dtype:
+            if g is not None and g.dtype != p.array.dtype:
                 raise DtypeError(
-                    f"the gradient of parameter {number} is {g.dtype}, the parameter {p.data.dtype}"
+                    f"the gradient of parameter {number} is {g.dtype}, the parameter {p.array.dtype}"
                 )
         record = Watch.record
         start_ns = time.perf_counter_ns() if record is not None else 0
@@ -252,7 +252,7 @@ class Optimizer:
 def copied(value: Any, p: Tensor) -> Any:
     """A tensor of the state, in its parameter's dtype; other things as they are."""
     if isinstance(value, Tensor):
-        return Tensor(np.array(value.data, dtype=p.data.dtype, order="C"))
+        return Tensor(np.array(value.array, dtype=p.array.dtype, order="C"))
     return copy.deepcopy(value)
 
 

@@ -102,12 +102,12 @@ class RMSprop(Optimizer):
             -1.0 if group["maximize"] else 1.0,
             group["momentum"],
         )
-        v = state["square_avg"].data
+        v = state["square_avg"].array
         if group["centered"]:
-            buffers = state["momentum_buffer"].data, state["grad_avg"].data
+            buffers = state["momentum_buffer"].array, state["grad_avg"].array
             _centered(p, g, v, *buffers, *numbers)
         elif group["momentum"] > 0:
-            _momentum(p, g, v, state["momentum_buffer"].data, *numbers)
+            _momentum(p, g, v, state["momentum_buffer"].array, *numbers)
         else:
             _plain(p, g, v, *numbers[:-1])
 

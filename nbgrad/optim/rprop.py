@@ -75,7 +75,7 @@ class Rprop(Optimizer):
         state["step"] += 1
         sign = -1.0 if group["maximize"] else 1.0
         numbers = (*map(float, group["etas"]), *map(float, group["step_sizes"]), sign)
-        _rprop(p, g, state["prev"].data, state["step_size"].data, *numbers)
+        _rprop(p, g, state["prev"].array, state["step_size"].array, *numbers)
 
 
 @kernel(">aa>a>afffff")

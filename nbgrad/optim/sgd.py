@@ -106,7 +106,7 @@ class SGD(Optimizer):
         if buffer is None:
             buffer = state["momentum_buffer"] = zeros_for(p)
             keep = 1.0
-        _sgd_momentum(p, g, buffer.data, lr, momentum, keep, decay, sign, int(group["nesterov"]))
+        _sgd_momentum(p, g, buffer.array, lr, momentum, keep, decay, sign, int(group["nesterov"]))
 
 
 @kernel(">aafff")

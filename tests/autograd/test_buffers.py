@@ -16,8 +16,8 @@ def test_empty():
 
 def test_writable_refuses_read_only_memory():
     x = nb.ones(2)
-    assert writable(x) is x.data
-    x.data.flags.writeable = False
+    assert writable(x) is x.array
+    x.array.flags.writeable = False
     with pytest.raises(GraphError, match="read-only"):
         writable(x)
 

@@ -79,7 +79,7 @@ def test_an_input_that_needs_no_gradient_is_constant():
 def test_a_leaf_that_has_other_values_since():
     x = leaf(2.0)
     y = cube(x)
-    x.data = np.array([100.0])
+    x.array = np.array([100.0])
     (d,) = grad(y, x, create_graph=True)
     assert d.item() == 12.0
     assert grad(d, x)[0].item() == 12.0

@@ -10,7 +10,7 @@ def test_a_parameter_is_a_leaf_that_requires_grad():
     p = nb.Parameter(x)
     assert p.requires_grad
     assert p.is_leaf
-    assert p.data is x.data
+    assert p.array is x.array
     assert nb.nn.Parameter is nb.Parameter
     assert type(p * 2) is nb.Tensor
     p.note = "attributes are free"

@@ -65,4 +65,4 @@ def test_sparse_tensors_print_their_places():
         "                      [1., 1.]]),\n"
         "       size=(3, 2), nnz=2, layout=sparse_coo, dtype=float64)"
     )
-    assert "indices=tensor([], size=(1, 0)" in str(nb.Tensor(x.data.only(slice(0))))
+    assert "indices=tensor([], size=(1, 0)" in str(nb.Tensor(x.array.only(slice(0))))

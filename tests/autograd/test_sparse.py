@@ -173,11 +173,11 @@ def test_a_leaf_holds_a_sparse_gradient():
     x = leaf()
     chosen(x, ROWS).sum().backward()
     assert x.grad.is_sparse
-    assert x.grad.data.to_dense().tolist() == [[0, 0], [2, 2], [0, 0], [1, 1]]
+    assert x.grad.array.to_dense().tolist() == [[0, 0], [2, 2], [0, 0], [1, 1]]
     kept = x.grad
     chosen(x, ROWS[1:]).sum().backward()
     assert x.grad is kept
-    assert x.grad.data.to_dense().tolist() == [[0, 0], [3, 3], [0, 0], [2, 2]]
+    assert x.grad.array.to_dense().tolist() == [[0, 0], [3, 3], [0, 0], [2, 2]]
     x.sum().backward()
     assert x.grad is kept
     assert not x.grad.is_sparse
@@ -235,12 +235,12 @@ def test_hooks_and_functions_see_sparse_tensors():
     y = Same.apply(x)
     y.retain_grad()
     y.register_hook(lambda g: seen.append(g.is_sparse))
-    x.register_hook(lambda g: nb.Tensor(g.data * 2))
+    x.register_hook(lambda g: nb.Tensor(g.array * 2))
     chosen(y, ROWS).sum().backward(retain_graph=True)
     assert seen == [True, True]
-    assert x.grad.data.to_dense().tolist() == [[0, 0], [4, 4], [0, 0], [2, 2]]
+    assert x.grad.array.to_dense().tolist() == [[0, 0], [4, 4], [0, 0], [2, 2]]
     chosen(y, ROWS).sum().backward()
-    assert y.grad.data.to_dense().tolist() == [[0, 0], [4, 4], [0, 0], [2, 2]]
+    assert y.grad.array.to_dense().tolist() == [[0, 0], [4, 4], [0, 0], [2, 2]]
 
 
 def test_a_number_as_cotangent_becomes_an_array():
@@ -254,7 +254,7 @@ def test_a_number_as_cotangent_becomes_an_array():
 
     x = nb.tensor(1.0, requires_grad=True)
     careless(x).backward()
-    assert type(x.grad.data) is np.ndarray
+    assert type(x.grad.array) is np.ndarray
     assert not x.grad.is_sparse
 
 
@@ -263,7 +263,7 @@ def test_the_gradient_is_nobody_elses_memory():
     g = nb.ones(3, 2, dtype=nb.float64)
     y = chosen(x, ROWS)
     y.backward(g)
-    x.grad.data.values[...] = 5
+    x.grad.array.values[...] = 5
     assert g.tolist() == [[1, 1]] * 3
 
 

@@ -10,7 +10,7 @@ from nbgrad.errors import DtypeError, GraphError, ShapeError
 
 def test_the_constructor_converts_nothing():
     a = np.zeros(3, np.float64)
-    assert nb.Tensor(a).data is a
+    assert nb.Tensor(a).array is a
 
 
 def test_what_it_is():
@@ -28,7 +28,7 @@ def test_what_it_is():
     assert x.is_floating_point()
     assert x.is_contiguous()
     assert not x.T.is_contiguous()
-    assert x.data_ptr() == x.data.__array_interface__["data"][0]
+    assert x.data_ptr() == x.array.__array_interface__["data"][0]
     assert repr(x.shape) == "Size([2, 3])"
 
 
@@ -44,7 +44,7 @@ def test_detach_shares_memory():
     y = (x * 2).detach()
     assert y.is_leaf
     assert not y.requires_grad
-    assert x.detach().data is x.data
+    assert x.detach().array is x.array
 
 
 def test_numpy_is_refused_for_what_requires_grad():
@@ -53,7 +53,7 @@ def test_numpy_is_refused_for_what_requires_grad():
         x.numpy()
     with pytest.raises(RuntimeError):
         np.asarray(x)
-    assert x.detach().numpy() is x.data
+    assert x.detach().numpy() is x.array
     assert np.asarray(nb.ones(2), np.float64).dtype == np.float64
     copied = np.array(nb.ones(2))
     assert copied.tolist() == [1, 1]
@@ -116,7 +116,7 @@ def test_deepcopy_of_leaves_only():
     x = nb.ones(2, requires_grad=True)
     x.grad = nb.zeros(2)
     y = copy.deepcopy(x)
-    assert y.data is not x.data
+    assert y.array is not x.array
     assert y.requires_grad
     assert y.grad.tolist() == [0, 0]
     assert copy.deepcopy([x, x])[0] is not x
@@ -129,7 +129,7 @@ def test_the_constructor_takes_lists():
     assert nb.Tensor([[1.5], [2.5]]).tolist() == [[1.5], [2.5]]
     assert (nb.Tensor((1, 2)) * 2).tolist() == [2, 4]
     x = nb.ones(2)
-    assert nb.Tensor(x).data is x.data
+    assert nb.Tensor(x).array is x.array
     for size in ((2, 3), (2,), (1.5,)):
         with pytest.raises(DtypeError, match="not clear"):
             nb.Tensor(*size)

@@ -164,7 +164,7 @@ def test_version_numbers():
 def test_books_are_closed_when_memory_is_freed():
     x = nb.ones(100)
     x.add_(1.0)
-    key = id(versions.owner(x.data))
+    key = id(versions.owner(x.array))
     assert key in versions.writes
     for _ in range(3 * versions.N_REMEMBERED):
         x.add_(1.0)

@@ -69,7 +69,7 @@ def sums_of(rank, world, op, dtype):
         for _ in range(2):  # the second time small ones go the fast way
             x = nb.tensor(values(rank, shape, dtype))
             assert dist.all_reduce(x, op) is None
-            same(x.data, expected(op, world, shape, dtype))
+            same(x.array, expected(op, world, shape, dtype))
 
 
 @pytest.mark.parametrize("op", [ReduceOp.SUM, ReduceOp.MAX])
@@ -89,14 +89,14 @@ def in_the_arena(rank, world, n):
     for k, shared in enumerate(({0, 1, 2}, {0}, {1, 2}, set())):
         mine = values(rank, (n,), np.float32, k)
         x = nb.zeros(n) if rank in shared else nb.from_numpy(np.zeros(n, np.float32))
-        assert bool(block_of(x.data)) == (rank in shared)
-        x.data[:] = mine
+        assert bool(block_of(x.array)) == (rank in shared)
+        x.array[:] = mine
         dist.all_reduce(x)
         stacked = [values(p, (n,), np.float32, k) for p in range(world)]
         wanted = stacked[0]
         for other in stacked[1:]:
             wanted = wanted + other  # in the order of the ranks
-        same(x.data, wanted)
+        same(x.array, wanted)
 
 
 @pytest.mark.parametrize("n", [16384, 100_003])
@@ -109,8 +109,8 @@ def nan_and_infinity(rank, world):
     for op in (ReduceOp.MIN, ReduceOp.MAX, ReduceOp.SUM):
         y = x.clone()
         dist.all_reduce(y, op)
-        assert np.isnan(y.data[0])
-        assert np.isinf(y.data[2]) == (op != ReduceOp.MIN)
+        assert np.isnan(y.array[0])
+        assert np.isinf(y.array[2]) == (op != ReduceOp.MIN)
 
 
 def test_nan_stays_nan(group2):
@@ -122,11 +122,11 @@ def views(rank, world):
     column = base[:, 2]
     assert not column.is_contiguous()
     dist.all_reduce(column)
-    assert base.data[:, 2].tolist() == [world * (6.0 * k + 2) for k in range(4)]
-    assert base.data[:, 1].tolist() == [6.0 * k + 1 for k in range(4)]
+    assert base.array[:, 2].tolist() == [world * (6.0 * k + 2) for k in range(4)]
+    assert base.array[:, 1].tolist() == [6.0 * k + 1 for k in range(4)]
     row = base[1]
     dist.all_reduce(row)
-    assert base.data[1].tolist() == [world * x for x in (6, 7, world * 8, 9, 10, 11)]
+    assert base.array[1].tolist() == [world * x for x in (6, 7, world * 8, 9, 10, 11)]
     array = np.ones(3)
     dist.all_reduce(array)
     assert array.tolist() == [world] * 3
@@ -141,13 +141,13 @@ def held_elsewhere(rank, world):
     n = 40_000
     x = nb.ones(n)
     kept = x.detach()
-    block = block_of(x.data)
+    block = block_of(x.array)
     holder = arena.generation(block)
     assert arena.hold(block, holder) == 1
     dist.all_reduce(x)
-    assert (x.data == world).all()
-    assert (kept.data == 1).all()
-    assert block_of(x.data) != block
+    assert (x.array == world).all()
+    assert (kept.array == 1).all()
+    assert block_of(x.array) != block
     arena.release(block, holder)
 
 
@@ -162,9 +162,9 @@ def to_one(rank, world, dtype):
     for shape in SHAPES:
         for root in range(world):
             x = nb.tensor(values(rank, shape, dtype)) + 0
-            before = x.data.copy()
+            before = x.array.copy()
             dist.reduce(x, dst=root)
-            same(x.data, expected(ReduceOp.SUM, world, shape, dtype) if rank == root else before)
+            same(x.array, expected(ReduceOp.SUM, world, shape, dtype) if rank == root else before)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "int64"])
@@ -178,7 +178,7 @@ def from_one(rank, world, dtype):
             for make in (nb.tensor, lambda array: nb.tensor(array) + 0):
                 x = make(values(rank, shape, dtype))
                 dist.broadcast(x, root)
-                same(x.data, values(root, shape, dtype))
+                same(x.array, values(root, shape, dtype))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "uint8"])
@@ -192,7 +192,7 @@ def gathers(rank, world, dtype):
         outs = [nb.zeros(shape, dtype=dtype) for _ in range(world)]
         dist.all_gather(outs, x)
         for p in range(world):
-            same(outs[p].data, values(p, shape, dtype))
+            same(outs[p].array, values(p, shape, dtype))
         if shape:
             wanted = np.stack([values(p, shape, dtype) for p in range(world)])
             for out in (
@@ -200,14 +200,14 @@ def gathers(rank, world, dtype):
                 nb.zeros(world * shape[0], *shape[1:], dtype=dtype),
             ):
                 dist.all_gather_into_tensor(out, x)
-                assert out.data.tobytes() == wanted.tobytes()
+                assert out.array.tobytes() == wanted.tobytes()
             whole = nb.zeros(world * shape[0], *shape[1:], dtype=dtype)
             own = whole[rank * shape[0] : (rank + 1) * shape[0]]  # in place
-            own.data[...] = x.data
+            own.array[...] = x.array
             dist.all_gather_into_tensor(whole, own)
-            assert whole.data.tobytes() == wanted.tobytes()
+            assert whole.array.tobytes() == wanted.tobytes()
             dist.all_gather(list(whole.zero_().chunk(world)) if shape[0] else [whole] * world, x)
-            assert whole.data.tobytes() == wanted.tobytes()
+            assert whole.array.tobytes() == wanted.tobytes()
 
 
 @pytest.mark.parametrize("dtype", ["float32", "int16"])

@@ -22,8 +22,8 @@ def in_arena():
 
 def test_contiguous_arrays_are_taken_as_they_are():
     a, x = Arguments("a test"), nb.ones(3, 4)
-    assert a.reading(x) is x.data
-    assert a.writing(x) is x.data
+    assert a.reading(x) is x.array
+    assert a.writing(x) is x.array
     array = np.ones(3)
     assert a.writing(array) is array
     assert a.reading(nb.tensor(2.0)).shape == ()
@@ -36,16 +36,16 @@ def test_others_are_copied_and_written_back_if_all_is_well():
         assert column.flags.c_contiguous
         column[:] = 7
         a.ends.run(is_well)
-        assert x.data[:, 1].tolist() == [wanted] * 3
-        assert x.data[:, 0].tolist() == [1] * 3
+        assert x.array[:, 1].tolist() == [wanted] * 3
+        assert x.array[:, 0].tolist() == [1] * 3
 
 
 def test_nobody_takes_a_snapshot_while_a_tensor_is_written(in_arena):
     x = nb.ones(50_000)
-    block = block_of(x.data)
+    block = block_of(x.array)
     with pytest.raises(ZeroDivisionError), Arguments("a test") as a:  # noqa: PT012
-        parts = a.list_writing(list(x.reshape(2, -1)), x.data[:25_000], 2, "parts")
-        assert all(np.shares_memory(part, x.data) for part in parts)
+        parts = a.list_writing(list(x.reshape(2, -1)), x.array[:25_000], 2, "parts")
+        assert all(np.shares_memory(part, x.array) for part in parts)
         assert arena.hold(block, arena.generation(block)) == 0
         raise ZeroDivisionError
     assert arena.hold(block, arena.generation(block)) == 1

@@ -120,7 +120,7 @@ def gradients(rank, world, name):
     xs = [leaf(rank, k) for k in range(world)]
     loss = loss_of(one(name, rank, world, xs), rank)
     loss.backward()
-    return loss.item(), [None if x.grad is None else x.grad.data.copy() for x in xs]
+    return loss.item(), [None if x.grad is None else x.grad.array.copy() for x in xs]
 
 
 def test_gradients_are_those_of_one_process(group3):
@@ -137,7 +137,7 @@ def compare(name, found):
     for rank, (loss, grads) in enumerate(found):
         np.testing.assert_allclose(loss, losses[rank].item(), rtol=1e-12, atol=1e-12, err_msg=name)
         for mine, x in zip(grads, leaves[rank]):
-            wanted = 0 if x.grad is None else x.grad.data
+            wanted = 0 if x.grad is None else x.grad.array
             mine = 0 if mine is None else mine
             np.testing.assert_allclose(mine, wanted, rtol=1e-12, atol=1e-12, err_msg=name)
 
@@ -164,7 +164,7 @@ def uneven(rank, world):
     x = leaf(rank, 0, (sum(ins), 2))
     y = F.all_to_all_single(nb.zeros(sum(outs), 2).double(), x, outs, ins)
     (y * (rank + 1)).sum().backward()
-    return x.grad.data[:, 0].tolist()
+    return x.grad.array[:, 0].tolist()
 
 
 def test_rows_of_different_numbers(group2):

@@ -29,7 +29,7 @@ def to_one(rank, world, dtype):
             outs = [nb.zeros(shape, dtype=dtype) for _ in range(world)] if rank == root else None
             dist.gather(x, outs, dst=root)
             for p in range(world if outs else 0):
-                same(outs[p].data, values(p, shape, dtype))
+                same(outs[p].array, values(p, shape, dtype))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "int64"])
@@ -43,7 +43,7 @@ def from_one(rank, world):
             out = made(np.zeros(shape, np.float32), root)
             pieces = [made(piece(root, k, shape), k) for k in range(world)]
             dist.scatter(out, pieces if rank == root else None, src=root)
-            same(out.data, piece(root, rank, shape))
+            same(out.array, piece(root, rank, shape))
 
 
 def test_scatter(group3):
@@ -59,13 +59,13 @@ def sums_of_pieces(rank, world, op):
         for kind in range(2):
             out = made(np.zeros(shape, np.float32), kind)
             dist.reduce_scatter(out, [made(piece(rank, k, shape), kind) for k in range(world)], op)
-            same(out.data, wanted)
+            same(out.array, wanted)
             whole = made(np.concatenate([piece(rank, k, shape) for k in range(world)]), kind)
             dist.reduce_scatter_tensor(out, whole, op)
-            same(out.data, wanted)
+            same(out.array, wanted)
             own = whole[rank * shape[0] : (rank + 1) * shape[0]]  # in place
             dist.reduce_scatter_tensor(own, whole, op)
-            same(own.data, wanted)
+            same(own.array, wanted)
 
 
 @pytest.mark.parametrize("op", [ReduceOp.SUM, ReduceOp.MAX])
@@ -80,11 +80,11 @@ def exchanged(rank, world):
             outs = [made(np.zeros(shape, np.float32), kind) for _ in range(world)]
             dist.all_to_all(outs, ins)
             for p in range(world):
-                same(outs[p].data, piece(p, rank, shape))
-            whole = made(np.concatenate([x.data for x in ins]), kind)
+                same(outs[p].array, piece(p, rank, shape))
+            whole = made(np.concatenate([x.array for x in ins]), kind)
             out = nb.zeros_like(whole)
             dist.all_to_all_single(out, whole)
-            same(out.data, np.concatenate([piece(p, rank, shape) for p in range(world)]))
+            same(out.array, np.concatenate([piece(p, rank, shape) for p in range(world)]))
 
 
 def test_all_to_all(group3):
@@ -104,10 +104,10 @@ def uneven(rank, world, n):
     y = nb.zeros(sum(outs), 3)
     dist.all_to_all_single(y, x, outs, ins)
     wanted = np.concatenate([piece(p, rank, (k, 3)) for p, k in enumerate(outs)])
-    same(y.data, wanted)
+    same(y.array, wanted)
     received = [nb.zeros(k, 3) for k in outs]
     dist.all_to_all(received, [nb.tensor(part) for part in parts])
-    same(np.concatenate([r.data for r in received]), wanted)
+    same(np.concatenate([r.array for r in received]), wanted)
 
 
 @pytest.mark.parametrize("n", [1, 3000])

@@ -28,7 +28,7 @@ def around(rank, world, dtype):
         assert dist.recv(y, left if k % 2 else None) == left
         if rank:
             dist.send(x, right)
-        same(y.data, values(left, shape, dtype, k))
+        same(y.array, values(left, shape, dtype, k))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "int64", "bool"])
@@ -54,8 +54,8 @@ def streams(rank, world, n):
     column = nb.zeros(4, 4)
     dist.send(nb.ones(4), 1 - rank)
     dist.recv(column[:, 1], 1 - rank)
-    assert column.data.sum() == 4
-    assert column.data[:, 1].tolist() == [1] * 4
+    assert column.array.sum() == 4
+    assert column.array[:, 1].tolist() == [1] * 4
 
 
 def test_a_stream_of_letters(group2):
@@ -68,13 +68,13 @@ def at_once(rank, world):
     peer = 1 - rank
     works = [dist.isend(big, peer), dist.irecv(a, peer)]
     assert all(work.wait(timedelta(seconds=10)) for work in works)
-    assert (a.data == peer).all()
+    assert (a.array == peer).all()
     assert works[1].source_rank() == peer
     ops = [dist.P2POp(dist.isend, big, peer), dist.P2POp(dist.irecv, a.zero_(), peer),
            dist.P2POp(dist.isend, small, peer), dist.P2POp(dist.irecv, b, peer)]  # fmt: skip
     for work in dist.batch_isend_irecv(ops):
         work.wait()
-    assert (a.data == peer).all()
+    assert (a.array == peer).all()
     assert b.tolist() == [peer] * 2
 
 

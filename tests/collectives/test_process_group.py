@@ -41,10 +41,10 @@ def differ(rank, world, what):
         ),
     }
     found = error_of(calls[what])
-    assert (x.data == 1).all()
+    assert (x.array == 1).all()
     for _ in range(3):
         dist.all_reduce(y)  # the group goes on
-    assert (y.data == world**3).all()
+    assert (y.array == world**3).all()
     return found
 
 
@@ -256,12 +256,12 @@ def by_threads(rank, world, n):
             for step in range(n):
                 x = nb.ones(3 if step % 2 else 20_000) * (step + 1)
                 dist.all_reduce(x, group=groups[k])
-                assert (x.data == world * (step + 1)).all()
+                assert (x.array == world * (step + 1)).all()
                 y = nb.ones(2)
                 dist.all_reduce(
                     y
                 )  # the same on all ranks and in all threads, so the order does not matter
-                assert (y.data == world).all()
+                assert (y.array == world).all()
         except BaseException as error:
             errors.append(repr(error))
 
@@ -287,17 +287,17 @@ def hammered(rank, world, n):
         x = nb.full((size,), float(rank + 1 + step))
         if kind == 0:
             dist.all_reduce(x)
-            assert (x.data == sum(p + 1 + step for p in range(world))).all()
+            assert (x.array == sum(p + 1 + step for p in range(world))).all()
         elif kind == 1:
             dist.broadcast(x, root)
-            assert (x.data == root + 1 + step).all()
+            assert (x.array == root + 1 + step).all()
         elif kind == 2:
             out = nb.zeros(world, size)
             dist.all_gather_into_tensor(out, x)
-            assert (out.data == np.arange(world)[:, None] + 1 + step).all()
+            assert (out.array == np.arange(world)[:, None] + 1 + step).all()
         else:
             dist.reduce(x, root, dist.ReduceOp.MAX)
-            assert rank != root or (x.data == world + step).all()
+            assert rank != root or (x.array == world + step).all()
     return n
 
 

@@ -14,7 +14,7 @@ from tests.collectives.test_api import expected, same, values
 
 
 def offset_of(t):
-    block = block_of(t.data)
+    block = block_of(t.array)
     return block - State.default.session.base if block else 0
 
 
@@ -24,8 +24,8 @@ def sums(rank, world, n, op):
         mine = values(rank, (n,), "float32")
         x = nb.tensor(mine) + 0 if k % 2 else nb.from_numpy(mine)
         y = dist.all_reduce_shared(x, op)
-        same(y.data, expected(op, world, (n,), "float32"))
-        same(x.data, mine)
+        same(y.array, expected(op, world, (n,), "float32"))
+        same(x.array, mine)
         found.append(offset_of(y))
     return found
 
@@ -42,15 +42,15 @@ def test_one_result_for_all(group3, n, op):
 def lifetime(rank, world):
     x = nb.ones(50_000) * (rank + 1)
     y = dist.all_reduce_shared(x)
-    block = block_of(y.data)
+    block = block_of(y.array)
     dist.barrier()
     assert arena.holders(block) == world
-    assert not y.data.flags.writeable
+    assert not y.array.flags.writeable
     dist.barrier()
     z = y.detach()
     z += 1  # moves to memory of its own
-    assert (y.data == 3).all()
-    assert (z.data == 4).all()
+    assert (y.array == 3).all()
+    assert (z.array == 4).all()
     dist.barrier()
     if rank == 1:
         del y, z
@@ -60,8 +60,8 @@ def lifetime(rank, world):
     dist.barrier()
     work = dist.all_reduce_shared(x, async_op=True)
     t = work.result()
-    assert (t.data == 3).all()
-    assert work.get_future().wait().data.shape == (50_000,)
+    assert (t.array == 3).all()
+    assert work.get_future().wait().array.shape == (50_000,)
     dist.barrier()
 
 
@@ -74,7 +74,7 @@ def differ(rank, world):
     found = error_of(dist.all_reduce_shared, nb.ones(50_000 + rank))
     for _ in range(20):
         y = dist.all_reduce_shared(nb.ones(50_000))
-        assert (y.data == world).all()
+        assert (y.array == world).all()
     assert binding is State.default.premises.binding
     return found
 
@@ -89,8 +89,8 @@ def full_arena(rank, world):
     try:
         for k in range(4):
             y = dist.all_reduce_shared(nb.from_numpy(np.full(50_000, rank + k, np.float32)))
-            assert (y.data == sum(p + k for p in range(world))).all()
-            assert not block_of(y.data)
+            assert (y.array == sum(p + k for p in range(world))).all()
+            assert not block_of(y.array)
     finally:
         del State.default.premises.binding.empty
 
@@ -106,9 +106,9 @@ def four(index):
         wanted = expected(ReduceOp.SUM, 4, (n,), "float32")
         for make in (nb.from_numpy, lambda array: nb.from_numpy(array) + 0):
             x = make(values(index, (n,), "float32"))
-            same(dist.all_reduce_shared(x).data, wanted)
+            same(dist.all_reduce_shared(x).array, wanted)
             dist.all_reduce(x)
-            same(x.data, wanted)
+            same(x.array, wanted)
     dist.destroy_process_group()
 
 

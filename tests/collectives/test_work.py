@@ -18,12 +18,12 @@ def overlapping(rank, world):
     y = nb.ones(3)
     dist.all_reduce(y)  # a blocking one runs after those of the queue
     assert all(work.is_completed() for work in works)
-    assert (y.data == world).all()
+    assert (y.array == world).all()
     for k in (5, 0, 11, *range(12)):
         assert works[k].wait() is True
         assert works[k].is_success()
         assert works[k].exception() is None
-        assert (xs[k].data == world * (k + 1)).all()
+        assert (xs[k].array == world * (k + 1)).all()
         assert works[k].result() is xs[k]
 
 
@@ -39,7 +39,7 @@ def others(rank, world):
     c.wait(timedelta(seconds=10))
     assert a.is_completed()
     assert b.is_completed()
-    assert out.data[:, 0].tolist() == list(range(world))
+    assert out.array[:, 0].tolist() == list(range(world))
     assert x.tolist() == [1] * 4
     column = nb.ones(4, 4)[:, 1]
     dist.all_reduce(column, async_op=True).wait()
@@ -58,12 +58,12 @@ def nobody_waits(rank, world):
     x = nb.ones(BIG)
     work = dist.all_reduce(x, async_op=True)
     assert work.finished.wait(10)  # not `work.wait`, which would help
-    assert (x.data == world).all()
-    block = block_of(x.data)
+    assert (x.array == world).all()
+    block = block_of(x.array)
     y = nb.ones(5)
     dist.all_reduce(y, async_op=True)
     dist.destroy_process_group()  # what is in the queue is done first
-    assert (y.data == world).all()
+    assert (y.array == world).all()
     assert block
 
 

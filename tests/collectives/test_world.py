@@ -28,10 +28,10 @@ def alone(index, queue):
     assert (dist.get_rank(), dist.get_world_size()) == (index, 2)
     assert sum_of_ones() == 2
     x = nb.ones(100_000)
-    assert block_of(x.data)  # arrays are born in the segment
+    assert block_of(x.array)  # arrays are born in the segment
     dist.destroy_process_group()
     assert not current
-    assert not block_of(nb.ones(100_000).data)
+    assert not block_of(nb.ones(100_000).array)
     for k in range(20):
         dist.init_process_group(rank=index, world_size=2, timeout=10)
         assert sum_of_ones() == 2
@@ -152,7 +152,7 @@ def mixed(index):
     assert rpc.rpc_sync(f"w{1 - index}", nb.sum, (big,)).item() == 120_000
     rpc.shutdown()
     assert sum_of_ones() == 2
-    assert block_of(nb.ones(60_000).data)
+    assert block_of(nb.ones(60_000).array)
     again = error_of(rpc.init_rpc, f"w{index}", rank=index, world_size=2)
     assert again is not None, "RPC must not start again in a group that is still in use"
     assert "destroy_process_group() first" in again[1]

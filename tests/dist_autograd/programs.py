@@ -67,7 +67,7 @@ class Program:
 
 
 def halves(x):
-    return nb.split(x, x.data.size // 2)
+    return nb.split(x, x.array.size // 2)
 
 
 OPS = {
@@ -176,7 +176,7 @@ def run_here(program):
     except GraphError as found:
         error = str(found)
     return [
-        [None if leaf.grad is None else leaf.grad.data for leaf in leaves]
+        [None if leaf.grad is None else leaf.grad.array for leaf in leaves]
         for leaves in machine.workers
     ], error
 
@@ -227,7 +227,7 @@ def own_gradients(context_id):
         found = {}
     assert all(key.is_leaf for key in found)
     assert all(leaf.grad is None for leaf in Own.leaves)
-    return [None if leaf not in found else found[leaf].data for leaf in Own.leaves]
+    return [None if leaf not in found else found[leaf].array for leaf in Own.leaves]
 
 
 def run_across(program):

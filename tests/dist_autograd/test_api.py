@@ -84,7 +84,7 @@ def refused_arguments():
         except ValueError as error:
             found.append((ValueError, str(error)))
         dist_autograd.backward(context_id, (loss,))
-        assert dist_autograd.get_gradients(context_id)[x].data.tolist() == [2.0] * 3
+        assert dist_autograd.get_gradients(context_id)[x].array.tolist() == [2.0] * 3
     return found
 
 
@@ -246,14 +246,14 @@ def live_sums():
     with dist_autograd.context() as context_id:
         dist_autograd.backward(context_id, [rpc.rpc_sync(1, mul, (x, x)).sum()])
         first = dist_autograd.get_gradients(context_id)
-        first[x].data[0] = 100.0
+        first[x].array[0] = 100.0
         again = dist_autograd.get_gradients(context_id)
         dist_autograd.backward(context_id, [(x * 5).sum()])
         summed = dist_autograd.get_gradients(context_id)
         return (
             again is not first,
             again[x] is first[x],
-            summed[x].data.tolist(),
+            summed[x].array.tolist(),
             summed[x].requires_grad,
             x.grad is None,
         )
@@ -270,10 +270,10 @@ def aliased_cotangents():
         total = x + y + rpc.rpc_sync(1, identity, (x,)) + rpc.rpc_sync(1, identity, (y,))
         dist_autograd.backward(context_id, [total.sum()], retain_graph=True)
         found = dist_autograd.get_gradients(context_id)
-        found[x].data[:] = -1
+        found[x].array[:] = -1
         dist_autograd.backward(context_id, [total.sum()])
         found = dist_autograd.get_gradients(context_id)
-        return found[x].data.tolist(), found[y].data.tolist()
+        return found[x].array.tolist(), found[y].array.tolist()
 
 
 def test_gradients_share_no_memory(group2):
@@ -289,8 +289,8 @@ def large_gradients(n):
         for _ in range(3):
             dist_autograd.backward(context_id, [total.sum()], retain_graph=True)
             found = dist_autograd.get_gradients(context_id)
-            found[x].data[0] += 1
-        return found[x].data[:2].tolist(), found[y].data[:2].tolist()
+            found[x].array[0] += 1
+        return found[x].array[:2].tolist(), found[y].array[:2].tolist()
 
 
 def test_gradients_in_the_arena_are_sums_of_their_own(group2):
@@ -310,7 +310,7 @@ def under_no_grad():
         after = rpc.rpc_sync(1, nb.is_grad_enabled)
         functions = dist_autograd._current_context()._send_functions()
         dist_autograd.backward(context_id, [(x * 3).sum()])
-        found = dist_autograd.get_gradients(context_id)[x].data.tolist()
+        found = dist_autograd.get_gradients(context_id)[x].array.tolist()
     return (
         result.requires_grad,
         mode,
@@ -333,7 +333,7 @@ def no_grad_there():
         cut = rpc.rpc_sync(1, mul_under_no_grad, (x, x))
         y = rpc.rpc_sync(1, mul, (x, x))
         dist_autograd.backward(context_id, [(y + cut).sum()])
-        return cut.requires_grad, dist_autograd.get_gradients(context_id)[x].data.tolist()
+        return cut.requires_grad, dist_autograd.get_gradients(context_id)[x].array.tolist()
 
 
 def mul_under_no_grad(x, y):
@@ -371,12 +371,12 @@ def test_a_graph_that_is_cut_is_told_once_per_place(group2):
 def hooks_on_leaves():
     """Once, on the sum of the pass; what it returns is what is kept."""
     x, seen = leaf(2), []
-    x.register_hook(lambda g: seen.append(g.data.tolist()))
+    x.register_hook(lambda g: seen.append(g.array.tolist()))
     x.register_hook(lambda g: g * 10)
     with dist_autograd.context() as context_id:
         total = rpc.rpc_sync(1, mul, (x, x)) + rpc.rpc_sync(1, identity, (x,)) + x
         dist_autograd.backward(context_id, [total.sum()])
-        return seen, dist_autograd.get_gradients(context_id)[x].data.tolist()
+        return seen, dist_autograd.get_gradients(context_id)[x].array.tolist()
 
 
 def test_hooks_of_a_leaf_see_the_sum_once(group2):
@@ -387,12 +387,16 @@ def hooks_on_results():
     x, seen = leaf(2), []
     with dist_autograd.context() as context_id:
         y = rpc.rpc_sync(1, mul, (x, x))
-        y.register_hook(lambda g: seen.append(g.data.tolist()))
+        y.register_hook(lambda g: seen.append(g.array.tolist()))
         y.register_hook(lambda g: g * 2)
         z = y * 3
         z.retain_grad()
         dist_autograd.backward(context_id, [z.sum()])
-        return seen, z.grad.data.tolist(), dist_autograd.get_gradients(context_id)[x].data.tolist()
+        return (
+            seen,
+            z.grad.array.tolist(),
+            dist_autograd.get_gradients(context_id)[x].array.tolist(),
+        )
 
 
 def test_hooks_on_rpc_results_and_retain_grad(group2):
@@ -418,7 +422,7 @@ def keep(x):
 
 
 def kept():
-    return Kept.tensor.grad.data.tolist()
+    return Kept.tensor.grad.array.tolist()
 
 
 def test_retain_grad_on_another_worker(group2):
@@ -446,7 +450,7 @@ def local_backward_in_context():
         y = rpc.rpc_sync(1, mul, (x, x)).sum()
         error = raised(y.backward)
         (x * 2).sum().backward()
-    return error, x.grad.data.tolist()
+    return error, x.grad.array.tolist()
 
 
 def test_backward_of_one_process_says_where_the_graph_goes(group2):
@@ -461,7 +465,7 @@ def dtypes():
     with dist_autograd.context() as context_id:
         y = rpc.rpc_sync(1, mul, (x, x))
         dist_autograd.backward(context_id, [y.sum()])
-        return str(dist_autograd.get_gradients(context_id)[x].data.dtype)
+        return str(dist_autograd.get_gradients(context_id)[x].array.dtype)
 
 
 def test_dtypes_are_kept(group2):

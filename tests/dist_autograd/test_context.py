@@ -299,7 +299,7 @@ def retained_passes(n):
         for _ in range(n):
             dist_autograd.backward(context_id, [loss], retain_graph=True)
         after = on_all(figures)
-        gradient = dist_autograd.get_gradients(context_id)[x].data[0]
+        gradient = dist_autograd.get_gradients(context_id)[x].array[0]
     return before, after, gradient == n + n // 10
 
 

@@ -64,8 +64,8 @@ def one_pass(progress, number):
         words.store(progress, 2 * number + 2)
         value, gradient = expected(N_CALLS)
         found = dist_autograd.get_gradients(context_id)
-        if loss.item() != SIZE * value or not (found[x].data == gradient).all() or w not in found:
-            raise AssertionError(f"wrong gradients in pass {number}: {found[x].data[:3]}")
+        if loss.item() != SIZE * value or not (found[x].array == gradient).all() or w not in found:
+            raise AssertionError(f"wrong gradients in pass {number}: {found[x].array[:3]}")
 
 
 def work(rank, folder):

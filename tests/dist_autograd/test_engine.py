@@ -43,7 +43,7 @@ def timed_out(seconds):
             late = time.monotonic() - start
             again = rpc.rpc_sync(1, add, (x, x)).sum()
             dist_autograd.backward(context_id, [again])
-            return late, dist_autograd.get_gradients(context_id)[x].data.tolist()
+            return late, dist_autograd.get_gradients(context_id)[x].array.tolist()
     return None
 
 
@@ -158,7 +158,7 @@ def parameters_as_arguments():
         y = rpc.rpc_sync(1, nb.nn.functional.linear, (x, layer.weight, layer.bias))
         dist_autograd.backward(context_id, [y.sum()])
         found = dist_autograd.get_gradients(context_id)
-        return [found[p].data.tolist() for p in layer.parameters()]
+        return [found[p].array.tolist() for p in layer.parameters()]
 
 
 def test_parameters_as_arguments_are_recorded(group2):
@@ -196,8 +196,8 @@ def float64_and_large(n):
     with dist_autograd.context() as context_id:
         y = rpc.rpc_sync(1, mul, (x, x)) * rpc.rpc_sync(1, identity, (x,))
         dist_autograd.backward(context_id, [y.sum()])
-        g = dist_autograd.get_gradients(context_id)[x].data
-        return g.dtype == np.float64 and bool((g == 3 * x.data**2).all())
+        g = dist_autograd.get_gradients(context_id)[x].array
+        return g.dtype == np.float64 and bool((g == 3 * x.array**2).all())
 
 
 @pytest.mark.parametrize("n", [0, 1, 1000, 1 << 18])
@@ -213,11 +213,11 @@ def freed():
     with dist_autograd.context() as context_id:
         loss = rpc.rpc_sync(1, mul, (x, y)).sum()
         dist_autograd.backward(context_id, [loss])
-        first = dist_autograd.get_gradients(context_id)[x].data.tolist()
+        first = dist_autograd.get_gradients(context_id)[x].array.tolist()
         try:
             dist_autograd.backward(context_id, [loss])
         except BackwardError as error:
-            again = dist_autograd.get_gradients(context_id)[x].data.tolist()
+            again = dist_autograd.get_gradients(context_id)[x].array.tolist()
             return first, again, str(error), type(error.__cause__), error.op, error.worker
     return None
 
@@ -235,7 +235,7 @@ def many_retained(n):
         loss = rpc.rpc_sync(1, mul, (x, y)).sum()
         for _ in range(n):
             dist_autograd.backward(context_id, [loss], retain_graph=True)
-        return dist_autograd.get_gradients(context_id)[x].data.tolist()
+        return dist_autograd.get_gradients(context_id)[x].array.tolist()
 
 
 def test_a_graph_may_be_used_very_often(group2):
@@ -282,7 +282,7 @@ def backward_fails(path):
             after = dist_autograd.get_gradients(context_id)
             passes = on_all(n_passes)
             dist_autograd.backward(context_id, [fine])
-            right = dist_autograd.get_gradients(context_id)[x].data.tolist()
+            right = dist_autograd.get_gradients(context_id)[x].array.tolist()
             trace = "".join(traceback.format_exception(error))
             return (
                 type(cause),
@@ -349,7 +349,7 @@ def fail_often(n):
                 dist_autograd.backward(context_id, [loss.sum()])
     with dist_autograd.context() as context_id:
         dist_autograd.backward(context_id, [rpc.rpc_sync(1, mul, (x, y)).sum()])
-        return dist_autograd.get_gradients(context_id)[x].data.tolist()
+        return dist_autograd.get_gradients(context_id)[x].array.tolist()
 
 
 def test_many_failures(group3):
@@ -365,7 +365,7 @@ def fail_more_often_than_there_are_rows(n):
                 dist_autograd.backward(context_id, [loss.sum()])
         fine = rpc.rpc_sync(1, mul, (x, y)).sum()
         dist_autograd.backward(context_id, [fine])
-        return dist_autograd.get_gradients(context_id)[x].data.tolist()
+        return dist_autograd.get_gradients(context_id)[x].array.tolist()
 
 
 def test_rows_of_failed_passes_are_used_again(group2):
@@ -384,7 +384,7 @@ def fail_in_threads(n_threads, n):
                 with pytest.raises(BackwardError):
                     dist_autograd.backward(context_id, [loss.sum()])
                 dist_autograd.backward(context_id, [rpc.rpc_sync(1, mul, (x, y)).sum()])
-                found = dist_autograd.get_gradients(context_id)[x].data.tolist()
+                found = dist_autograd.get_gradients(context_id)[x].array.tolist()
                 if found != [3.0, 5.0]:
                     wrong.append(found)
 
@@ -426,7 +426,7 @@ def interrupted():
         except KeyboardInterrupt:
             seconds = time.monotonic() - start
             dist_autograd.backward(context_id, [rpc.rpc_sync(1, add, (x, x)).sum()])
-            return seconds, dist_autograd.get_gradients(context_id)[x].data.tolist()
+            return seconds, dist_autograd.get_gradients(context_id)[x].array.tolist()
     return None
 
 
@@ -477,7 +477,7 @@ def at_once(n_threads, n):
                 h = rpc.rpc_sync(1 + (number + k) % 2, through, (x, 2 - (number + k) % 2))
                 dist_autograd.backward(context_id, [(h * y).sum()])
                 found = dist_autograd.get_gradients(context_id)
-                if found[x].data.tolist() != [12.0, 20.0] or found[y].data.tolist() != [4.0, 8.0]:
+                if found[x].array.tolist() != [12.0, 20.0] or found[y].array.tolist() != [4.0, 8.0]:
                     wrong.append(found)
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(n_threads)]
@@ -509,8 +509,8 @@ def at_once_here(n_threads, n):
                     h = rpc.rpc_sync((number + k + hop) % 3, mul, (h, y))
                 dist_autograd.backward(context_id, [h.sum()])
                 found = dist_autograd.get_gradients(context_id)
-                if found[x].data.tolist() != [81.0, 625.0]:
-                    wrong.append(found[x].data.tolist())
+                if found[x].array.tolist() != [81.0, 625.0]:
+                    wrong.append(found[x].array.tolist())
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(n_threads)]
     for thread in threads:
@@ -543,7 +543,7 @@ def in_one_context(n_threads):
             thread.start()
         for thread in threads:
             thread.join()
-        return errors, dist_autograd.get_gradients(context_id)[x].data.tolist()
+        return errors, dist_autograd.get_gradients(context_id)[x].array.tolist()
 
 
 def test_passes_at_once_in_one_context(group3):
@@ -558,7 +558,7 @@ def from_another_worker():
     with dist_autograd.context() as context_id:
         rref = rpc.remote(1, loss_of, (x,))
         rpc.rpc_sync(1, backward_of, (rref, context_id))
-        return dist_autograd.get_gradients(context_id)[x].data.tolist(), on_all(
+        return dist_autograd.get_gradients(context_id)[x].array.tolist(), on_all(
             own_gradient, context_id
         )
 
@@ -581,10 +581,10 @@ def calls_in_a_hook():
     seen = []
     with dist_autograd.context() as context_id:
         y = rpc.rpc_sync(1, mul, (x, x))
-        y.register_hook(lambda g: seen.append(rpc.rpc_sync(1, add, (g, g)).data.tolist()))
+        y.register_hook(lambda g: seen.append(rpc.rpc_sync(1, add, (g, g)).array.tolist()))
         dist_autograd.backward(context_id, [y.sum()])
         sends = len(dist_autograd._retrieve_context(context_id)._send_functions())
-        return seen, sends, dist_autograd.get_gradients(context_id)[x].data.tolist()
+        return seen, sends, dist_autograd.get_gradients(context_id)[x].array.tolist()
 
 
 def test_calls_in_hooks_do_not_join(group2):
@@ -596,7 +596,7 @@ def remote_hook_that_calls():
     with dist_autograd.context() as context_id:
         y = rpc.rpc_sync(1, with_calling_hook, (x,))
         dist_autograd.backward(context_id, [y.sum()])
-        return dist_autograd.get_gradients(context_id)[x].data.tolist()
+        return dist_autograd.get_gradients(context_id)[x].array.tolist()
 
 
 def with_calling_hook(x):
@@ -614,7 +614,7 @@ def pass_in_a_hook():
     with dist_autograd.context() as context_id:
         y = rpc.rpc_sync(1, with_pass_in_hook, (x,))
         dist_autograd.backward(context_id, [y.sum()])
-        return dist_autograd.get_gradients(context_id)[x].data.tolist()
+        return dist_autograd.get_gradients(context_id)[x].array.tolist()
 
 
 def with_pass_in_hook(x):
@@ -648,7 +648,7 @@ def hook_needs_a_waiting_thread():
         time.sleep(0.02)
         dist_autograd.backward(context_id, [y.sum()])
         busy.wait()
-        return dist_autograd.get_gradients(context_id)[x].data.tolist()
+        return dist_autograd.get_gradients(context_id)[x].array.tolist()
 
 
 def with_waiting_hook(x):

@@ -44,7 +44,7 @@ def to_self():
     x = nb.ones(2, requires_grad=True)
     with dist_autograd.context() as context_id:
         y = rpc.rpc_sync("worker0", double, args=(x,))
-        shared = y.data is x.data
+        shared = y.array is x.array
         dist_autograd.backward(context_id, [y.sum()])
         sends = dist_autograd._retrieve_context(context_id)._send_functions()
         return shared, len(sends), dist_autograd.get_gradients(context_id)[x].tolist()

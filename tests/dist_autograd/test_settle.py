@@ -32,7 +32,7 @@ def messages_of(forward, mode):
             pass
         after = sum(on_all(n_sent))
         gradient = dist_autograd.get_gradients(context_id)[x]
-        return after - before - (before - idle), gradient.data.tolist()
+        return after - before - (before - idle), gradient.array.tolist()
 
 
 def used(x, y):
@@ -145,7 +145,7 @@ def later_passes():
     with dist_autograd.context() as context_id:
         for _ in range(12):
             dist_autograd.backward(context_id, [unused_other_worker(x, y)])
-        return dist_autograd.get_gradients(context_id)[x].data.tolist()
+        return dist_autograd.get_gradients(context_id)[x].array.tolist()
 
 
 def test_each_pass_of_a_long_context_comes_out_right(group3):

@@ -37,7 +37,7 @@ def assert_same(found, expected):
         return
     assert found.is_sparse == expected.is_sparse
     assert found.dtype == expected.dtype
-    np.testing.assert_allclose(found.to_dense().data, expected.to_dense().data, rtol=1e-6)
+    np.testing.assert_allclose(found.to_dense().array, expected.to_dense().array, rtol=1e-6)
 
 
 def compare(program, *leaves):
@@ -120,8 +120,8 @@ def nested_program():
         dist_autograd.backward(context_id, [loss])
         found = dist_autograd.get_gradients(context_id)
         for leaf, g in zip((x, y), expected):
-            assert_same(found[leaf], nb.Tensor(g.data * 2))
-        assert found[x].data.values.shape[0] <= 9  # sums do not grow with the passes
+            assert_same(found[leaf], nb.Tensor(g.array * 2))
+        assert found[x].array.values.shape[0] <= 9  # sums do not grow with the passes
 
 
 def test_nested_calls_and_repeated_passes(group2):
@@ -159,7 +159,7 @@ def sends():
     }
     assert rpc.rpc_sync("worker1", described, args=(values,)) == described(values)
     back = rpc.rpc_sync("worker1", both, args=(big, nb.ones(2)))
-    assert back[0].to_dense().data.sum() == 80_000
+    assert back[0].to_dense().array.sum() == 80_000
     assert back[1].tolist() == [1, 1]
 
 
@@ -237,7 +237,7 @@ def weights_that_travel():
         results = [f(weight) for f in functions]
         sum([(y * w).sum() if len(y) == 8 else y.sum() for y in results], nb.zeros(())).backward()
         np.testing.assert_allclose(
-            found.to_dense().data, weight.grad.to_dense().data, rtol=1e-5, err_msg=str(functions)
+            found.to_dense().array, weight.grad.to_dense().array, rtol=1e-5, err_msg=str(functions)
         )
         is_sparse = functions[0] is look_up and functions[-1] is look_up
         assert found.is_sparse == is_sparse
@@ -255,7 +255,7 @@ def fast_mode():
         dist_autograd.backward(context_id, [y.sum()], mode="fast")
         found = dist_autograd.get_gradients(context_id)[weight]
     assert found.is_sparse
-    assert found.to_dense().data.sum() == 24
+    assert found.to_dense().array.sum() == 24
 
 
 def test_mode_fast(group2):
@@ -282,9 +282,9 @@ def shared_cotangent():
         for _ in range(10):
             dist_autograd.backward(context_id, [loss], retain_graph=True)
         found = dist_autograd.get_gradients(context_id)
-        assert not np.shares_memory(found[x].data.values, found[y].data.values)
-        np.testing.assert_allclose(found[x].to_dense().data, found[y].to_dense().data)
-        assert found[x].to_dense().data.sum().round(4) == 60
+        assert not np.shares_memory(found[x].array.values, found[y].array.values)
+        np.testing.assert_allclose(found[x].to_dense().array, found[y].to_dense().array)
+        assert found[x].to_dense().array.sum().round(4) == 60
 
 
 def test_each_leaf_has_a_gradient_of_its_own(group2):
@@ -299,14 +299,14 @@ def train():
     remote = rpc.remote("worker1", made_bag)
     weight = rpc.rpc_sync("worker1", weight_of, args=(remote,))
     optimizer = nb.optim.DistributedOptimizer(nb.optim.SGD, [weight], lr=0.5)
-    before = weight.to_here().data.copy()
+    before = weight.to_here().array.copy()
     with dist_autograd.context() as context_id:
         scale = nb.ones(8)
         loss = rpc.rpc_sync("worker1", apply_remote, args=(remote, INDEX, OFFSETS, scale)).sum()
         dist_autograd.backward(context_id, [loss])
         optimizer.step(context_id)
-    moved = before - weight.to_here().data
-    counts = np.bincount(INDEX.data, minlength=16)
+    moved = before - weight.to_here().array
+    counts = np.bincount(INDEX.array, minlength=16)
     np.testing.assert_allclose(moved, np.repeat(counts[:, None] * 0.5, 16, 1), atol=1e-6)
 
 
@@ -329,4 +329,4 @@ def parts_of_big_messages():
         dist_autograd.backward(context_id, [nb.sparse.sum(y)])
         g = dist_autograd.get_gradients(context_id)[x]
     assert g.is_sparse
-    assert g.data.values.sum() == 2 * 3 * n
+    assert g.array.values.sum() == 2 * 3 * n

@@ -99,7 +99,7 @@ class Given(nb.autograd.Function):
         Given.kept = made if Given.form in ("kept", "view") else None
         if Given.form == "view":
             made = made.view(3, 10)
-        Given.address = made.data.ctypes.data
+        Given.address = made.array.ctypes.data
         return made, (made if Given.form == "both" else grad * 1)
 
 
@@ -111,14 +111,14 @@ def memory_of_gradients():
         with dist_autograd.context() as context_id:
             dist_autograd.backward(context_id, [Given.apply(x, y).sum()])
             found = dist_autograd.get_gradients(context_id)
-            addresses = [found[t].data.ctypes.data for t in (x, y)]
+            addresses = [found[t].array.ctypes.data for t in (x, y)]
             assert addresses.count(Given.address) == (form in ("own", "both")), form
             found[x].add_(1)
             assert nb.equal(found[y], nb.ones(3, 10))
             assert Given.kept is None or nb.equal(Given.kept, nb.ones(3, 10)), form
             dist_autograd.backward(context_id, [Given.apply(x, y).sum()])
             again = dist_autograd.get_gradients(context_id)
-            assert [again[t].data.ctypes.data for t in (x, y)] == addresses
+            assert [again[t].array.ctypes.data for t in (x, y)] == addresses
             assert nb.equal(again[x], nb.full((3, 10), 3.0))
     Given.kept = None
 

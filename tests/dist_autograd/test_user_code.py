@@ -31,26 +31,26 @@ def double_at(g, rank):
 def sync_everywhere(g):
     """The caller, a third worker, and this one."""
     for rank in range(3):
-        assert (rpc.rpc_sync(rank, double, (g,)).data == 2 * g.data).all()
+        assert (rpc.rpc_sync(rank, double, (g,)).array == 2 * g.array).all()
 
 
 def back_and_forth(g):
     """Each worker calls every other one, which calls this one back."""
     here = rpc.get_worker_info().id
     for rank in range(3):
-        assert (rpc.rpc_sync(rank, double_at, (g, here)).data == 2 * g.data).all()
+        assert (rpc.rpc_sync(rank, double_at, (g, here)).array == 2 * g.array).all()
 
 
 def async_with_callbacks(g):
     futures = [rpc.rpc_async(rank, double, (g,)) for rank in range(3) for _ in range(4)]
-    sums = [future.then(lambda done: float(done.value().data.sum())) for future in futures]
-    assert [found.wait() for found in sums] == [2 * float(g.data.sum())] * 12
+    sums = [future.then(lambda done: float(done.value().array.sum())) for future in futures]
+    assert [found.wait() for found in sums] == [2 * float(g.array.sum())] * 12
 
 
 def references(g):
     for rank in range(3):
         rref = rpc.remote(rank, double, (g,))
-        assert (rref.to_here().data == 2 * g.data).all()
+        assert (rref.to_here().array == 2 * g.array).all()
 
 
 def pass_of_its_own(g):
@@ -61,7 +61,7 @@ def pass_of_its_own(g):
         for rank in (1, 2, 0):
             h = rpc.rpc_sync(rank, double, (h,))
         dist_autograd.backward(context_id, [h.sum()])
-        assert dist_autograd.get_gradients(context_id)[x].data.tolist() == [8.0, 8.0]
+        assert dist_autograd.get_gradients(context_id)[x].array.tolist() == [8.0, 8.0]
 
 
 DOES = [sync_everywhere, back_and_forth, async_with_callbacks, references, pass_of_its_own]
@@ -136,7 +136,7 @@ def through(place, code, worker):
         h = rpc.rpc_sync(2, double, (x,))
         h = place(h, code) if worker == 0 else rpc.rpc_sync(worker, place, (h, code))
         dist_autograd.backward(context_id, [rpc.rpc_sync(2, double, (h,)).sum()])
-        return dist_autograd.get_gradients(context_id)[x].data.tolist()
+        return dist_autograd.get_gradients(context_id)[x].array.tolist()
 
 
 @pytest.mark.parametrize("worker", [0, 1])
@@ -153,7 +153,7 @@ def hook_of_a_leaf_of_the_caller(code):
     with dist_autograd.context() as context_id:
         h = rpc.rpc_sync(1, double, (x,)) + rpc.rpc_sync(2, double, (x,))
         dist_autograd.backward(context_id, [h.sum()])
-        return dist_autograd.get_gradients(context_id)[x].data.tolist()
+        return dist_autograd.get_gradients(context_id)[x].array.tolist()
 
 
 @pytest.mark.parametrize("code", DOES)
@@ -178,7 +178,7 @@ def in_threads(n_threads, n):
                 for rank in (1, 2, 0):
                     h = rpc.rpc_sync((rank + number) % 3, place, (h, back_and_forth))
                 dist_autograd.backward(context_id, [h.sum()])
-                found = dist_autograd.get_gradients(context_id)[x].data.tolist()
+                found = dist_autograd.get_gradients(context_id)[x].array.tolist()
                 if found != [1.0, 1.0]:
                     wrong.append(found)
 
@@ -242,7 +242,7 @@ def one_pass(place, worker, code, context_id=None):
 def finish_pass(x, place, worker, code, context_id):
     h = rpc.rpc_sync(worker, place, (x, code)) if worker else place(x, code)
     dist_autograd.backward(context_id, [h.sum()])
-    return dist_autograd.get_gradients(context_id)[x].data.tolist()
+    return dist_autograd.get_gradients(context_id)[x].array.tolist()
 
 
 def waits_for_another_pass(place, worker):
@@ -275,7 +275,7 @@ def waits_in_one_context(worker):
             for code in (wait_for_event, set_event)
         ]
         run_all([(dist_autograd.backward, (context_id, [loss])) for loss in losses])
-        return dist_autograd.get_gradients(context_id)[x].data.tolist()
+        return dist_autograd.get_gradients(context_id)[x].array.tolist()
 
 
 @pytest.mark.parametrize("worker", [0, 1])
@@ -308,7 +308,7 @@ def called_from_elsewhere():
     with dist_autograd.context() as context_id:
         loss = rpc.remote(1, loss_of, (x,))
         rpc.rpc_sync(1, backward_of, (loss, context_id))
-        return dist_autograd.get_gradients(context_id)[x].data.tolist()
+        return dist_autograd.get_gradients(context_id)[x].array.tolist()
 
 
 def loss_of(x):

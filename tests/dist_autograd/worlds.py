@@ -77,7 +77,7 @@ def own_gradient(context_id):
         found = dist_autograd.get_gradients(context_id)
     except RuntimeError:
         return None
-    return found[Own.w].data.tolist() if Own.w in found else None
+    return found[Own.w].array.tolist() if Own.w in found else None
 
 
 # ---------------------------------------------------------------- the two worlds
@@ -106,7 +106,7 @@ class Here:
         nb.autograd.backward(roots, retain_graph=retain)
 
     def gradient(self, leaf):
-        return None if leaf.grad is None else leaf.grad.data.tolist()
+        return None if leaf.grad is None else leaf.grad.array.tolist()
 
     def owned(self):
         return [self.gradient(leaf) for leaf in self.leaves]
@@ -136,7 +136,7 @@ class Across:
     def gradient(self, leaf):
         found = dist_autograd.get_gradients(self.context_id)
         assert leaf.grad is None
-        return found[leaf].data.tolist() if leaf in found else None
+        return found[leaf].array.tolist() if leaf in found else None
 
     def owned(self):
         return on_all(own_gradient, self.context_id)

@@ -26,5 +26,5 @@ X = nb.tensor([[-1.5, 0.5, 2.0]])
     ids=repr,
 )
 def test_layers_are_the_functions(layer, function, text):
-    np.testing.assert_array_equal(layer(X).data, function(X).data)
+    np.testing.assert_array_equal(layer(X).array, function(X).array)
     assert repr(layer) == text

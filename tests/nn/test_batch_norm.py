@@ -10,12 +10,14 @@ def test_statistics_are_kept_for_evaluation():
     layer = nn.BatchNorm1d(2, momentum=0.5)
     x = nb.tensor([[1.0, 10.0], [3.0, 30.0]])
     y = layer(x)
-    np.testing.assert_allclose(y.data, [[-1, -1], [1, 1]], atol=1e-4)
+    np.testing.assert_allclose(y.array, [[-1, -1], [1, 1]], atol=1e-4)
     assert layer.running_mean.tolist() == [1, 10]
     assert layer.running_var.tolist() == [1.5, 100.5]
     assert layer.num_batches_tracked.item() == 1
     layer.eval()
-    np.testing.assert_allclose(layer(x).data, (x.data - [1, 10]) / np.sqrt([1.5, 100.5]), rtol=1e-4)
+    np.testing.assert_allclose(
+        layer(x).array, (x.array - [1, 10]) / np.sqrt([1.5, 100.5]), rtol=1e-4
+    )
     assert layer.num_batches_tracked.item() == 1
     layer.reset_parameters()
     assert layer.running_mean.tolist() == [0, 0]
@@ -33,7 +35,7 @@ def test_names_and_options():
     plain = nn.BatchNorm2d(3, affine=False, track_running_stats=False).eval()
     assert not list(plain.state_dict())
     x = nb.randn(4, 3, 5, 5)
-    np.testing.assert_allclose(plain(x).data.mean((0, 2, 3)), 0, atol=1e-6)
+    np.testing.assert_allclose(plain(x).array.mean((0, 2, 3)), 0, atol=1e-6)
     plain.reset_parameters()
     average = nn.BatchNorm1d(1, momentum=None)
     for value in (1.0, 2.0, 6.0):

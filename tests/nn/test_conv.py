@@ -13,9 +13,9 @@ def test_conv2d():
     layer = nn.Conv2d(4, 6, (3, 2), stride=2, padding=1, dilation=1, groups=2)
     x = nb.randn(2, 4, 8, 8)
     expected = F.conv2d(x, layer.weight, layer.bias, 2, 1, 1, 2)
-    np.testing.assert_array_equal(layer(x).data, expected.data)
+    np.testing.assert_array_equal(layer(x).array, expected.array)
     assert layer.weight.shape == (6, 2, 3, 2)
-    assert np.abs(layer.weight.data).max() <= 1 / math.sqrt(2 * 3 * 2)
+    assert np.abs(layer.weight.array).max() <= 1 / math.sqrt(2 * 3 * 2)
 
 
 def test_repr():

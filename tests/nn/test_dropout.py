@@ -7,7 +7,7 @@ from nbgrad import nn
 def test_only_in_training_mode():
     layer = nn.Dropout(0.5)
     assert (layer(nb.ones(1000)) == 0).any()
-    assert layer.eval()(nb.ones(1000)).data.min() == 1
+    assert layer.eval()(nb.ones(1000)).array.min() == 1
     assert repr(layer) == "Dropout(p=0.5, inplace=False)"
     with pytest.raises(ValueError, match="probability"):
         nn.Dropout(-0.1)
@@ -17,5 +17,5 @@ def test_channels_only_in_training_mode():
     layer = nn.Dropout2d(0.5)
     x = nb.ones(10, 10, 2, 2)
     assert (layer(x) == 0).any()
-    assert layer.eval()(x).data.min() == 1
+    assert layer.eval()(x).array.min() == 1
     assert repr(layer) == "Dropout2d(p=0.5, inplace=False)"

@@ -8,24 +8,24 @@ from nbgrad.errors import ShapeError
 
 def test_initial_values_are_normal_and_the_padding_is_zero():
     nb.manual_seed(0)
-    weight = nn.Embedding(200, 50, padding_idx=-1).weight.data
+    weight = nn.Embedding(200, 50, padding_idx=-1).weight.array
     assert abs(weight.mean()) < 0.05
     assert abs(weight.std() - 1) < 0.05
     assert not weight[199].any()
-    assert not nn.EmbeddingBag(5, 2, padding_idx=1).weight.data[1].any()
+    assert not nn.EmbeddingBag(5, 2, padding_idx=1).weight.array[1].any()
     assert nn.Embedding(3, 2, dtype=nb.float64).weight.dtype == np.float64
 
 
 @pytest.mark.parametrize("sparse", [False, True])
 def test_the_padding_is_never_trained(sparse):
     layer = nn.Embedding(5, 2, padding_idx=1, sparse=sparse)
-    before = layer.weight.data.copy()
+    before = layer.weight.array.copy()
     optimizer = optim.SGD(layer.parameters(), lr=1.0)
     layer(nb.tensor([[1, 2], [2, 4]])).sum().backward()
     assert layer.weight.grad.is_sparse is sparse
     optimizer.step()
     np.testing.assert_allclose(
-        before - layer.weight.data, [[0, 0], [0, 0], [2, 2], [0, 0], [1, 1]], atol=1e-6
+        before - layer.weight.array, [[0, 0], [0, 0], [2, 2], [0, 0], [1, 1]], atol=1e-6
     )
 
 
@@ -35,14 +35,14 @@ def test_bags():
     scale = nb.rand(8).requires_grad_()
     layer(index, nb.tensor([0, 4]), scale).sum().backward()
     assert layer.weight.grad.is_sparse
-    np.testing.assert_allclose(scale.grad.data, layer.weight.data[index.data].sum(1), rtol=1e-5)
+    np.testing.assert_allclose(scale.grad.array, layer.weight.array[index.array].sum(1), rtol=1e-5)
 
 
 def test_pretrained():
     w = nb.randn(4, 3)
     layer = nn.Embedding.from_pretrained(w)
     assert not layer.weight.requires_grad
-    assert layer.weight.data is w.data
+    assert layer.weight.array is w.array
     assert nn.Embedding.from_pretrained(w, freeze=False, padding_idx=-1).padding_idx == 3
     bag = nn.EmbeddingBag.from_pretrained(w, False, mode="max")
     assert bag.weight.requires_grad

@@ -39,5 +39,5 @@ def test_one_hot():
 def test_normalize():
     x = np.random.default_rng(0).standard_normal((2, 3))
     y = F.normalize(nb.Tensor(x))
-    np.testing.assert_allclose(np.linalg.norm(y.data, axis=1), 1)
+    np.testing.assert_allclose(np.linalg.norm(y.array, axis=1), 1)
     assert check_vjp(F.normalize, x)

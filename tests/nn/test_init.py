@@ -26,15 +26,15 @@ def test_standard_deviations(fill, std):
     nb.manual_seed(0)
     w = nb.empty(SHAPE)
     assert fill(w) is w
-    assert w.data.std() == pytest.approx(std, rel=0.02)
-    assert abs(w.data.mean()) < 0.02 * std
+    assert w.array.std() == pytest.approx(std, rel=0.02)
+    assert abs(w.array.mean()) < 0.02 * std
 
 
 def test_bounds():
     w = init.kaiming_uniform_(nb.empty(100, 200), a=math.sqrt(5))
-    assert np.abs(w.data).max() <= 1 / math.sqrt(200)
+    assert np.abs(w.array).max() <= 1 / math.sqrt(200)
     w = init.trunc_normal_(nb.empty(1000), std=2.0, a=-1.0, b=1.0)
-    assert np.abs(w.data).max() <= 1
+    assert np.abs(w.array).max() <= 1
 
 
 def test_constants():
@@ -45,9 +45,9 @@ def test_constants():
 
 
 def test_orthogonal():
-    w = init.orthogonal_(nb.empty(3, 2, 2, dtype=nb.float64), gain=2.0).data.reshape(3, 4)
+    w = init.orthogonal_(nb.empty(3, 2, 2, dtype=nb.float64), gain=2.0).array.reshape(3, 4)
     np.testing.assert_allclose(w @ w.T, 4 * np.eye(3), atol=1e-12)
-    tall = init.orthogonal_(nb.empty(4, 3, dtype=nb.float64)).data
+    tall = init.orthogonal_(nb.empty(4, 3, dtype=nb.float64)).array
     np.testing.assert_allclose(tall.T @ tall, np.eye(3), atol=1e-12)
 
 

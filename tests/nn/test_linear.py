@@ -14,11 +14,11 @@ def test_linear():
     layer = nn.Linear(100, 50)
     k = 1 / math.sqrt(100)
     for p in layer.parameters():
-        assert np.abs(p.data).max() <= k
-        assert np.abs(p.data).max() > 0.8 * k
+        assert np.abs(p.array).max() <= k
+        assert np.abs(p.array).max() > 0.8 * k
     x = nb.randn(3, 100)
     np.testing.assert_allclose(
-        layer(x).data, x.data @ layer.weight.data.T + layer.bias.data, rtol=1e-5, atol=1e-6
+        layer(x).array, x.array @ layer.weight.array.T + layer.bias.array, rtol=1e-5, atol=1e-6
     )
     assert nn.Linear(2, 1, bias=False).bias is None
     assert nn.Linear(2, 1, dtype=nb.float64).weight.dtype == np.float64

@@ -25,7 +25,7 @@ WEIGHT = nb.tensor([0.5, 2.0])
     ids=lambda value: type(value).__name__,
 )  # fmt: skip
 def test_layers_are_the_functions(layer, function, target):
-    np.testing.assert_array_equal(layer(X, target).data, function(X, target).data)
+    np.testing.assert_array_equal(layer(X, target).array, function(X, target).array)
 
 
 def test_more():

@@ -128,10 +128,10 @@ def test_state_dict_round_trip():
     state = first.state_dict()
     assert list(state) == ["scale", "mean", "first.weight", "first.bias", "body.1.weight"]
     assert not state["scale"].requires_grad
-    before = second.first.weight.data
+    before = second.first.weight.array
     result = second.load_state_dict(state)
     assert repr(result) == "<All keys matched successfully>"
-    assert second.first.weight.data is before  # copied into the same memory
+    assert second.first.weight.array is before  # copied into the same memory
     x = nb.ones(1, 2)
     assert first(x).item() == second(x).item()
 
@@ -153,7 +153,7 @@ def test_copies():
     for twin in (copy.deepcopy(net), pickle.loads(pickle.dumps(net))):
         assert twin.scale is not net.scale
         assert list(twin.state_dict()) == list(net.state_dict())
-        twin.scale.data[...] = 5
+        twin.scale.array[...] = 5
         assert net.scale.item() == 1
 
 

@@ -55,9 +55,9 @@ def test_gradient_of_a_weight_by_finite_differences(kind):
     values = []
     for sign in (1, -1):
         with nb.no_grad():
-            weight.data[0, 1] += sign * step
+            weight.array[0, 1] += sign * step
             values.append(layer(x)[0].sum().item())
-            weight.data[0, 1] -= sign * step
+            weight.array[0, 1] -= sign * step
     assert found == pytest.approx((values[0] - values[1]) / (2 * step), rel=1e-5)
 
 

@@ -9,7 +9,7 @@ from nbgrad.nn.state import load_into, members, state_of
 def test_members_are_the_tensors_themselves():
     layer = nn.Linear(2, 1)
     assert members(layer)["weight"] is layer.weight
-    assert state_of(layer, "net.")["net.bias"].data is layer.bias.data
+    assert state_of(layer, "net.")["net.bias"].array is layer.bias.array
 
 
 def test_all_faults_are_named_and_nothing_changes():

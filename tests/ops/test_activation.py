@@ -33,7 +33,7 @@ ACTIVATIONS = [
 @given(x=arrays(gap=0.1))
 def test_forward_and_vjp(op, reference, options, x):
     y = op(nb.Tensor(x), **options)
-    np.testing.assert_allclose(y.data, reference(x), rtol=1e-13, atol=1e-14)
+    np.testing.assert_allclose(y.array, reference(x), rtol=1e-13, atol=1e-14)
     assert check_vjp(op, x, **options)
 
 
@@ -42,7 +42,7 @@ def test_float32_stays_close_to_float64(op, reference, options):
     x = np.linspace(-6, 6, 1001).astype(np.float32)
     y = op(nb.Tensor(x), **options)
     assert y.dtype == np.float32
-    np.testing.assert_allclose(y.data, reference(x.astype(np.float64)), rtol=1e-5, atol=2e-6)
+    np.testing.assert_allclose(y.array, reference(x.astype(np.float64)), rtol=1e-5, atol=2e-6)
 
 
 def test_ends():

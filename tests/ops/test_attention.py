@@ -32,9 +32,9 @@ def test_values_and_gradients(shapes):
     added = np.where(mask, 0.0, -np.inf)
     tensors = [nb.Tensor(a) for a in arrays]
     attend = F.scaled_dot_product_attention
-    np.testing.assert_allclose(attend(*tensors).data, expected(*arrays), atol=1e-12)
+    np.testing.assert_allclose(attend(*tensors).array, expected(*arrays), atol=1e-12)
     np.testing.assert_allclose(
-        attend(*tensors, scale=2.0).data, expected(*arrays, scale=2.0), atol=1e-12
+        attend(*tensors, scale=2.0).array, expected(*arrays, scale=2.0), atol=1e-12
     )
     for given in (
         {"attn_mask": nb.Tensor(mask)},
@@ -42,7 +42,7 @@ def test_values_and_gradients(shapes):
         {"is_causal": True},
     ):
         np.testing.assert_allclose(
-            attend(*tensors, **given).data, expected(*arrays, added), atol=1e-12
+            attend(*tensors, **given).array, expected(*arrays, added), atol=1e-12
         )
         assert check_vjp(lambda *x, given=given: attend(*x, **given), *arrays)
     assert check_vjp(attend, *arrays)

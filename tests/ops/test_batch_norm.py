@@ -30,12 +30,12 @@ def test_training(shape, seed):
     mean, var = nb.zeros(c, dtype=nb.float64), nb.ones(c, dtype=nb.float64)
     y = F.batch_norm(nb.Tensor(x), mean, var, nb.Tensor(w), nb.Tensor(b), True, 0.3, 1e-3)
     np.testing.assert_allclose(
-        y.data, expected(x, x.mean(axes), x.var(axes), w, b, 1e-3), atol=1e-10
+        y.array, expected(x, x.mean(axes), x.var(axes), w, b, 1e-3), atol=1e-10
     )
     n = x.size // c
-    np.testing.assert_allclose(mean.data, 0.3 * x.mean(axes), atol=1e-12)
+    np.testing.assert_allclose(mean.array, 0.3 * x.mean(axes), atol=1e-12)
     np.testing.assert_allclose(
-        var.data, 0.7 + 0.3 * x.var(axes) * n / (n - 1) if n > 1 else 1, atol=1e-12
+        var.array, 0.7 + 0.3 * x.var(axes) * n / (n - 1) if n > 1 else 1, atol=1e-12
     )
     for parts in ((w, b), (), (w,)):
         assert check_vjp(
@@ -49,8 +49,8 @@ def test_evaluation(shape):
     w, b, mean, var = draw(c, 1), draw(c, 2), draw(c, 3), draw(c, 4) ** 2
     running = nb.Tensor(mean), nb.Tensor(var)
     y = F.batch_norm(nb.Tensor(x), *running, nb.Tensor(w), nb.Tensor(b))
-    np.testing.assert_allclose(y.data, expected(x, mean, var, w, b, 1e-5), atol=1e-10)
-    assert running[0].data is mean
+    np.testing.assert_allclose(y.array, expected(x, mean, var, w, b, 1e-5), atol=1e-10)
+    assert running[0].array is mean
     assert check_vjp(lambda x, w, b: F.batch_norm(x, *running, w, b), x, w, b)
     assert check_vjp(lambda x: F.batch_norm(x, *running), x)
 
@@ -60,8 +60,8 @@ def test_float32_stays():
     y = F.batch_norm(x.requires_grad_(), None, None, nb.ones(3), nb.zeros(3), True)
     (y * y).sum().backward()
     assert y.dtype == x.grad.dtype == nb.float32
-    assert abs(y.data.mean()) < 1e-6
-    assert abs(y.data.std() - 1) < 1e-4
+    assert abs(y.array.mean()) < 1e-6
+    assert abs(y.array.std() - 1) < 1e-4
 
 
 def test_what_does_not_fit():

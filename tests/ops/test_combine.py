@@ -8,7 +8,7 @@ TA, TB, TC = nb.Tensor(A), nb.Tensor(B), nb.Tensor(C)
 
 
 def same(found, expected):
-    np.testing.assert_allclose(found.data, expected, rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(found.array, expected, rtol=1e-12, atol=1e-14)
 
 
 def test_elementwise():

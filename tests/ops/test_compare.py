@@ -25,7 +25,7 @@ def test_as_numpy(op, reference, operands):
     z = op(nb.Tensor(x, True), nb.Tensor(y))
     assert z.dtype == np.bool_
     assert not z.requires_grad
-    np.testing.assert_array_equal(z.data, reference(x, y))
+    np.testing.assert_array_equal(z.array, reference(x, y))
 
 
 def test_operators():

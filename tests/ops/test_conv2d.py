@@ -49,7 +49,7 @@ def reference(x, w, b, stride=1, padding=0, dilation=1, groups=1):
 def test_forward_and_vjp(options, seed):
     x, w, b = values((2, 2, 6, 5), seed), values((3, 2, 3, 3), seed + 1), values(3, seed + 2)
     y = F.conv2d(nb.Tensor(x), nb.Tensor(w), nb.Tensor(b), **options)
-    np.testing.assert_allclose(y.data, reference(x, w, b, **options), atol=1e-12)
+    np.testing.assert_allclose(y.array, reference(x, w, b, **options), atol=1e-12)
     assert check_vjp(F.conv2d, x, w, b, **options)
 
 
@@ -57,7 +57,7 @@ def test_forward_and_vjp(options, seed):
 def test_kernels_and_groups(kernel, groups):
     x, w, b = values((2, 4, 6, 5), 0), values((6, 4 // groups, *kernel), 1), values(6, 2)
     y = F.conv2d(nb.Tensor(x), nb.Tensor(w), nb.Tensor(b), groups=groups)
-    np.testing.assert_allclose(y.data, reference(x, w, b, groups=groups), atol=1e-12)
+    np.testing.assert_allclose(y.array, reference(x, w, b, groups=groups), atol=1e-12)
     assert check_vjp(F.conv2d, x, w, b, groups=groups)
     assert check_vjp(F.conv2d, x, w, groups=groups)
 
@@ -76,7 +76,7 @@ def test_float32_stays_close_to_float64():
     y = F.conv2d(nb.Tensor(x.astype(np.float32)), nb.Tensor(w.astype(np.float32)), padding=1)
     assert y.dtype == np.float32
     np.testing.assert_allclose(
-        y.data, F.conv2d(nb.Tensor(x), nb.Tensor(w), padding=1).data, atol=1e-4
+        y.array, F.conv2d(nb.Tensor(x), nb.Tensor(w), padding=1).array, atol=1e-4
     )
 
 

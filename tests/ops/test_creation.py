@@ -8,10 +8,10 @@ from nbgrad.errors import DtypeError, NbgradError
 def test_values_are_copied_in_c_order():
     a = np.asfortranarray(np.arange(6.0).reshape(2, 3))
     x = nb.tensor(a)
-    assert not np.shares_memory(a, x.data)
+    assert not np.shares_memory(a, x.array)
     assert x.is_contiguous()
     assert x.dtype == np.float64
-    assert type(nb.tensor(np.ma.masked_array([1.0])).data) is np.ndarray
+    assert type(nb.tensor(np.ma.masked_array([1.0])).array) is np.ndarray
 
 
 def test_dtypes():
@@ -28,7 +28,7 @@ def test_dtypes():
 def test_tensors_inside_lists():
     x = nb.tensor([nb.tensor(1.0), nb.tensor(2.0)])
     assert x.tolist() == [1, 2]
-    assert nb.tensor(x).data is not x.data
+    assert nb.tensor(x).array is not x.array
     assert not nb.tensor(nb.ones(1, requires_grad=True)).requires_grad
 
 
@@ -41,8 +41,8 @@ def test_integers_carry_no_gradient():
 
 def test_sharing():
     a = np.zeros(3)
-    assert nb.from_numpy(a).data is a
-    assert nb.as_tensor(a).data is a
+    assert nb.from_numpy(a).array is a
+    assert nb.as_tensor(a).array is a
     assert nb.as_tensor(a, dtype=nb.float32).dtype == np.float32
     x = nb.ones(1)
     assert nb.as_tensor(x) is x

@@ -37,8 +37,8 @@ def test_class_indices(reduction, weight, smoothing, seed):
     x = values((4, 3), seed)
     options = {"weight": weight, "reduction": reduction, "label_smoothing": smoothing}
     y = F.cross_entropy(nb.Tensor(x), TARGET, **options)
-    plain = np.ones(3) if weight is None else weight.data
-    np.testing.assert_allclose(y.data, reference(x, TARGET.data, plain, reduction, smoothing))
+    plain = np.ones(3) if weight is None else weight.array
+    np.testing.assert_allclose(y.array, reference(x, TARGET.array, plain, reduction, smoothing))
     assert check_vjp(lambda a: F.cross_entropy(a, TARGET, **options), x)
 
 
@@ -48,7 +48,7 @@ def test_probabilities_as_target(reduction):
     y = F.cross_entropy(nb.Tensor(x), nb.Tensor(t), reduction=reduction)
     losses = -(t * log_softmax(x)).sum(1)
     expected = {"mean": losses.mean(), "sum": losses.sum(), "none": losses}[reduction]
-    np.testing.assert_allclose(y.data, expected)
+    np.testing.assert_allclose(y.array, expected)
     assert check_vjp(lambda a, b: F.cross_entropy(a, b, reduction=reduction), x, t)
 
 
@@ -57,7 +57,9 @@ def test_images_of_classes():
     y = F.cross_entropy(nb.Tensor(x), t, reduction="none")
     assert y.shape == (2, 4, 5)
     rows = np.moveaxis(x, 1, -1).reshape(-1, 3)
-    np.testing.assert_allclose(y.data.ravel(), reference(rows, t.data.ravel(), np.ones(3), "none"))
+    np.testing.assert_allclose(
+        y.array.ravel(), reference(rows, t.array.ravel(), np.ones(3), "none")
+    )
     assert check_vjp(lambda a: F.cross_entropy(a, t), x)
     assert check_vjp(lambda a: F.nll_loss(a, t), x)
 
@@ -68,7 +70,7 @@ def test_nll_loss(reduction, weight):
     x = values((4, 3), 0)
     y = F.nll_loss(nb.log_softmax(nb.Tensor(x), 1), TARGET, weight, reduction=reduction)
     np.testing.assert_allclose(
-        y.data, F.cross_entropy(nb.Tensor(x), TARGET, weight, reduction=reduction).data
+        y.array, F.cross_entropy(nb.Tensor(x), TARGET, weight, reduction=reduction).array
     )
     assert check_vjp(lambda a: F.nll_loss(a, TARGET, weight, reduction=reduction), x)
 

@@ -10,11 +10,11 @@ def test_kept_elements_are_scaled_and_gradients_follow_the_mask():
     nb.manual_seed(0)
     x = nb.ones(1000, requires_grad=True)
     y = F.dropout(x, 0.25)
-    kept = y.data != 0
+    kept = y.array != 0
     assert 700 < kept.sum() < 800
-    np.testing.assert_allclose(y.data[kept], 1 / 0.75, rtol=1e-6)
+    np.testing.assert_allclose(y.array[kept], 1 / 0.75, rtol=1e-6)
     y.sum().backward()
-    np.testing.assert_array_equal(x.grad.data, y.data)
+    np.testing.assert_array_equal(x.grad.array, y.array)
 
 
 def test_the_seed_decides_also_across_dtypes():
@@ -22,7 +22,7 @@ def test_the_seed_decides_also_across_dtypes():
     masks = []
     for dtype in (np.float64, np.float64, np.float32):
         nb.manual_seed(3)
-        masks.append(F.dropout(nb.Tensor(x.astype(dtype)), 0.5).data != 0)
+        masks.append(F.dropout(nb.Tensor(x.astype(dtype)), 0.5).array != 0)
     np.testing.assert_array_equal(masks[0], masks[1])
     np.testing.assert_array_equal(masks[0], masks[2])
 
@@ -47,12 +47,12 @@ def test_whole_channels():
     nb.manual_seed(0)
     x = nb.ones(50, 40, 2, 3, requires_grad=True)
     y = F.dropout2d(x, 0.25)
-    per_channel = y.data.reshape(50, 40, 6)
+    per_channel = y.array.reshape(50, 40, 6)
     np.testing.assert_allclose(per_channel.min(-1), per_channel.max(-1))
     assert set(np.unique(per_channel.round(4))) == {0.0, np.float32(1.3333)}
     assert 0.7 < (per_channel[..., 0] > 0).mean() < 0.8
     y.sum().backward()
-    np.testing.assert_array_equal(x.grad.data, y.data)
+    np.testing.assert_array_equal(x.grad.array, y.array)
     assert F.dropout2d(nb.ones(3, 2, 2), 1.0).tolist() == np.zeros((3, 2, 2)).tolist()
     z = nb.ones(1, 1, 2, 2)
     assert F.dropout2d(z, 0.5, training=False) is z

@@ -19,7 +19,7 @@ def bend(x, at=0.0):
 
 def test_one_expression_serves_both_forms():
     x = np.array([[0.5, 1.0], [2.0, 3.0]])
-    np.testing.assert_array_equal(square_of_positive(nb.Tensor(x)).data, x * x)
+    np.testing.assert_array_equal(square_of_positive(nb.Tensor(x)).array, x * x)
     for array in (x, x.T, x[:0], np.asarray(x[0, 0])):
         assert check_vjp(square_of_positive, array)
         assert check_double(square_of_positive, array)

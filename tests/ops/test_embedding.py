@@ -22,7 +22,7 @@ def matrix(requires_grad=False, rows=5, columns=3):
 def test_forward_and_vjp(index, dtype, weight):
     index = np.array(index, dtype)
     y = F.embedding(nb.Tensor(index), nb.Tensor(weight))
-    np.testing.assert_array_equal(y.data, weight[index.astype(int)])
+    np.testing.assert_array_equal(y.array, weight[index.astype(int)])
     assert check_vjp(lambda w: F.embedding(nb.Tensor(index), w), weight)
 
 
@@ -35,14 +35,14 @@ def test_sparse_gradient_of_the_same_value(padding):
     F.embedding(index, s, padding, sparse=True).backward(g)
     assert s.grad.is_sparse
     assert not w.grad.is_sparse
-    np.testing.assert_allclose(s.grad.data.to_dense(), w.grad.data)
+    np.testing.assert_allclose(s.grad.array.to_dense(), w.grad.array)
     if padding is not None:
-        assert not w.grad.data[2].any()
-        assert 2 not in s.grad.data.indices
+        assert not w.grad.array[2].any()
+        assert 2 not in s.grad.array.indices
 
 
 def test_the_sparse_gradient_does_not_follow_its_index():
     index, w = nb.tensor([1, 2]), matrix(True)
     F.embedding(index, w, sparse=True).sum().backward()
     index.zero_()
-    assert w.grad.data.indices.tolist() == [[1, 2]]
+    assert w.grad.array.indices.tolist() == [[1, 2]]

@@ -51,7 +51,7 @@ def test_bags(mode, padding, weight, n, n_bags, seed):
 
     y = f(nb.Tensor(weight))
     np.testing.assert_allclose(
-        y.data, reference(index, offsets, weight, mode, padding=padding), atol=1e-12
+        y.array, reference(index, offsets, weight, mode, padding=padding), atol=1e-12
     )
     assert check_vjp(f, weight)
     if mode != "max":
@@ -60,7 +60,7 @@ def test_bags(mode, padding, weight, n, n_bags, seed):
         f(w).backward(g)
         f(s, sparse=True).backward(g)
         assert s.grad.is_sparse
-        np.testing.assert_allclose(s.grad.data.to_dense(), w.grad.data, atol=1e-12)
+        np.testing.assert_allclose(s.grad.array.to_dense(), w.grad.array, atol=1e-12)
 
 
 @given(weight=arrays((5, 3)), scale=arrays((6,)), seed=SEEDS)
@@ -75,7 +75,7 @@ def test_weights_per_sample(padding, weight, scale, seed):
         )
 
     expected = reference(index, offsets, weight, "sum", scale, padding)
-    np.testing.assert_allclose(f(nb.Tensor(weight), nb.Tensor(scale)).data, expected, atol=1e-12)
+    np.testing.assert_allclose(f(nb.Tensor(weight), nb.Tensor(scale)).array, expected, atol=1e-12)
     assert check_vjp(f, weight, scale)
 
 
@@ -83,29 +83,29 @@ def test_weights_per_sample(padding, weight, scale, seed):
 def test_bags_of_one_length(mode):
     w, index = matrix(), nb.tensor(INDEX)
     flat = F.embedding_bag(index.reshape(-1), w, nb.tensor([0, 3]), mode=mode)
-    np.testing.assert_array_equal(F.embedding_bag(index, w, mode=mode).data, flat.data)
+    np.testing.assert_array_equal(F.embedding_bag(index, w, mode=mode).array, flat.array)
     with_last = F.embedding_bag(
         index.reshape(-1), w, nb.tensor([0, 3, 6]), mode=mode, include_last_offset=True
     )
-    np.testing.assert_array_equal(with_last.data, flat.data)
+    np.testing.assert_array_equal(with_last.array, flat.array)
     scale = nb.Tensor(np.ones((2, 3)))
     if mode == "sum":
         weighted = F.embedding_bag(index, w, mode=mode, per_sample_weights=scale)
-        np.testing.assert_allclose(weighted.data, flat.data)
+        np.testing.assert_allclose(weighted.array, flat.array)
 
 
 def test_float32():
     w = matrix().float()
     y = F.embedding_bag(nb.tensor(INDEX), w)
     assert y.dtype == np.float32
-    np.testing.assert_allclose(y.data, w.data[np.array(INDEX)].mean(1), rtol=1e-6)
+    np.testing.assert_allclose(y.array, w.array[np.array(INDEX)].mean(1), rtol=1e-6)
 
 
 def test_pytorchs_old_order_of_arguments():
     w, index = matrix(), nb.tensor(INDEX)
     with pytest.warns(UserWarning, match="Argument order"):
         y = F.embedding_bag(w, index)
-    np.testing.assert_array_equal(y.data, F.embedding_bag(index, w).data)
+    np.testing.assert_array_equal(y.array, F.embedding_bag(index, w).array)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from tests.arrays import pairs
 @given(operands=pairs(gap=0.5))
 def test_forward_and_vjp(op, reference, operands):
     x, y = operands
-    np.testing.assert_array_equal(op(nb.Tensor(x), nb.Tensor(y)).data, reference(x, y))
+    np.testing.assert_array_equal(op(nb.Tensor(x), nb.Tensor(y)).array, reference(x, y))
     assert check_vjp(op, x, y)
     assert check_vjp(lambda a: op(a, 0.1), x)
 

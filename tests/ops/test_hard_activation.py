@@ -20,5 +20,5 @@ CASES = [
 @pytest.mark.parametrize(("name", "options", "expected"), CASES)
 def test_forward(name, options, expected):
     y = getattr(F, name)(nb.Tensor(X), *options)
-    np.testing.assert_allclose(y.data, expected, atol=1e-15)
+    np.testing.assert_allclose(y.array, expected, atol=1e-15)
     assert getattr(F, name)(nb.Tensor(X.astype(np.float32)), *options).dtype == np.float32

@@ -7,7 +7,7 @@ from nbgrad.errors import GraphError, ShapeError
 
 def test_each_writes_the_same_memory():
     x = nb.ones(2)
-    array = x.data
+    array = x.array
     assert x.add_(1.0) is x
     x.mul_(nb.tensor([2.0, 3.0])).sub_(1.0).div_(2.0)
     assert x.tolist() == [1.5, 2.5]
@@ -20,12 +20,12 @@ def test_each_writes_the_same_memory():
     x[0] = 9
     x[nb.tensor([False, True])] = nb.tensor([8.0])
     assert x.tolist() == [9, 8]
-    assert x.data is array
+    assert x.array is array
     x += 1
     x *= 2
     x -= 1
     x /= 2
-    assert x.data is array
+    assert x.array is array
     assert x.dtype == np.float32
 
 

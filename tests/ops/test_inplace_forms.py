@@ -17,11 +17,11 @@ X = values((3, 3), 0, 0.2, 0.8)
 @pytest.mark.parametrize("name", UNARY.split())
 def test_functions_of_one_tensor(name):
     x = nb.Tensor(X.copy())
-    array = x.data
+    array = x.array
     expected = getattr(nb.Tensor(X), name)()
     assert getattr(x, name + "_")() is x
-    assert x.data is array
-    np.testing.assert_array_equal(array, expected.data)
+    assert x.array is array
+    np.testing.assert_array_equal(array, expected.array)
     if name not in ("sign", "floor", "ceil", "round"):
         assert check_vjp(lambda a: getattr(a * 1.0, name + "_")(), X)
 
@@ -37,22 +37,22 @@ CALLS = [
 @pytest.mark.parametrize(("name", "arguments"), CALLS)
 def test_others(name, arguments):
     x = nb.Tensor(X.copy())
-    array = x.data
+    array = x.array
     plain = {"clip_": "clamp_"}.get(name, name)[:-1]
     expected = getattr(nb.Tensor(X), plain)(*arguments)
     getattr(x, name)(*arguments)
-    assert x.data is array
+    assert x.array is array
     assert array.dtype == np.float64
-    np.testing.assert_array_equal(array, expected.data)
+    np.testing.assert_array_equal(array, expected.array)
 
 
 def test_operators():
     x = nb.tensor([5.0, 7.0])
-    array = x.data
+    array = x.array
     x **= 2
     x //= 10
     x %= 3
-    assert x.data is array
+    assert x.array is array
     assert x.tolist() == [2, 1]
 
 

@@ -14,9 +14,9 @@ def test_cat_and_stack(shape, data):
     parts = [data.draw(arrays(shape)) for _ in range(3)]
     dim = data.draw(st.integers(-len(shape), len(shape) - 1))
     tensors = [nb.Tensor(part) for part in parts]
-    np.testing.assert_array_equal(nb.stack(tensors, dim).data, np.stack(parts, dim))
+    np.testing.assert_array_equal(nb.stack(tensors, dim).array, np.stack(parts, dim))
     if shape != (0,):
-        np.testing.assert_array_equal(nb.cat(tensors, dim).data, np.concatenate(parts, dim))
+        np.testing.assert_array_equal(nb.cat(tensors, dim).array, np.concatenate(parts, dim))
         assert check_vjp(lambda *a: nb.cat(a, dim), *parts)
     assert check_vjp(lambda *a: nb.stack(a, dim), *parts)
 

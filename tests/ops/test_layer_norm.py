@@ -33,7 +33,7 @@ def test_layer_norm(shape, last, seed):
     x, w, b = draw(shape, seed), draw(last, 1), draw(last, 2)
     axes = tuple(range(len(shape) - len(last), len(shape)))
     y = F.layer_norm(nb.Tensor(x), last, nb.Tensor(w), nb.Tensor(b), 1e-3)
-    np.testing.assert_allclose(y.data, expected(x, axes, 1e-3) * w + b, atol=1e-12)
+    np.testing.assert_allclose(y.array, expected(x, axes, 1e-3) * w + b, atol=1e-12)
     for parts in ((w, b), (w,), ()):
         assert check_vjp(lambda x, *p: F.layer_norm(x, last, *p, eps=1e-2), x, *parts)
     assert check_vjp(lambda x, b: F.layer_norm(x, last, None, b, eps=1e-2), x, b)
@@ -44,7 +44,7 @@ def test_rms_norm(shape, last):
     x, w = draw(shape), draw(last, 1)
     axes = tuple(range(len(shape) - len(last), len(shape)))
     y = F.rms_norm(nb.Tensor(x), last, nb.Tensor(w), 1e-3)
-    np.testing.assert_allclose(y.data, expected(x, axes, 1e-3, centered=False) * w, atol=1e-12)
+    np.testing.assert_allclose(y.array, expected(x, axes, 1e-3, centered=False) * w, atol=1e-12)
     assert check_vjp(lambda x, w: F.rms_norm(x, last, w, 1e-2), x, w)
     assert check_vjp(lambda x: F.rms_norm(x, last, eps=1e-2), x)
 
@@ -60,7 +60,7 @@ def test_group_norm(shape, groups):
     form = (1, -1) + (1,) * (x.ndim - 2)
     y = F.group_norm(nb.Tensor(x), groups, nb.Tensor(w), nb.Tensor(b), 1e-3)
     reference = expected(rows, 2, 1e-3).reshape(shape) * w.reshape(form) + b.reshape(form)
-    np.testing.assert_allclose(y.data, reference, atol=1e-12)
+    np.testing.assert_allclose(y.array, reference, atol=1e-12)
     for parts in ((w, b), (w,), ()):
         assert check_vjp(lambda x, *p: F.group_norm(x, groups, *p, eps=1e-2), x, *parts)
 
@@ -69,7 +69,7 @@ def test_non_contiguous_and_float32():
     x = draw((4, 6)).astype(np.float32)
     y = F.layer_norm(nb.Tensor(x.T), (4,), nb.ones(4), nb.zeros(4))
     assert y.dtype == np.float32
-    np.testing.assert_allclose(y.data, expected(x.T, 1, 1e-5), atol=1e-5)
+    np.testing.assert_allclose(y.array, expected(x.T, 1, 1e-5), atol=1e-5)
 
 
 def test_mistakes():

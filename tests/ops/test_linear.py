@@ -14,7 +14,7 @@ from tests.arrays import arrays
 def test_forward_and_vjp(shape, w, b):
     x = np.random.default_rng(0).standard_normal(shape)
     y = F.linear(nb.Tensor(x), nb.Tensor(w), nb.Tensor(b))
-    np.testing.assert_allclose(y.data, x @ w.T + b, atol=1e-12)
+    np.testing.assert_allclose(y.array, x @ w.T + b, atol=1e-12)
     assert check_vjp(F.linear, x, w, b)
     assert check_vjp(F.linear, x, w)
 

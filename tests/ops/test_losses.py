@@ -41,7 +41,7 @@ def test_forward_and_vjp(loss, reference, options, reduction, d, t):
     d = d + 0.013  # away from delta and beta
     x = t + d
     y = loss(nb.Tensor(x), nb.Tensor(t), reduction=reduction, **options)
-    np.testing.assert_allclose(y.data, reduced(reference(x, t), reduction), rtol=1e-9)
+    np.testing.assert_allclose(y.array, reduced(reference(x, t), reduction), rtol=1e-9)
     assert check_vjp(lambda a, b: loss(a, b, reduction=reduction, **options), x, t)
 
 
@@ -51,9 +51,9 @@ def test_binary_cross_entropy(reduction, x, t):
     p = 1 / (1 + np.exp(-x))
     losses = -(t * np.log(p) + (1 - t) * np.log(1 - p))
     y = F.binary_cross_entropy_with_logits(nb.Tensor(x), nb.Tensor(t), reduction=reduction)
-    np.testing.assert_allclose(y.data, reduced(losses, reduction), rtol=1e-9)
+    np.testing.assert_allclose(y.array, reduced(losses, reduction), rtol=1e-9)
     z = F.binary_cross_entropy(nb.Tensor(p), nb.Tensor(t), reduction=reduction)
-    np.testing.assert_allclose(z.data, reduced(losses, reduction), rtol=1e-9)
+    np.testing.assert_allclose(z.array, reduced(losses, reduction), rtol=1e-9)
     for loss, where in ((F.binary_cross_entropy_with_logits, x), (F.binary_cross_entropy, p)):
         assert check_vjp(lambda a, b, loss=loss: loss(a, b, reduction=reduction), where, t)
 
@@ -62,11 +62,11 @@ def test_weights_of_binary_cross_entropy():
     x, t = np.array([[0.3, -2.0]]), np.array([[1.0, 0.25]])
     w, pos = nb.tensor(np.array([2.0, 0.5])), nb.tensor(np.array([3.0, 4.0]))
     p = 1 / (1 + np.exp(-x))
-    losses = -(pos.data * t * np.log(p) + (1 - t) * np.log(1 - p)) * w.data
+    losses = -(pos.array * t * np.log(p) + (1 - t) * np.log(1 - p)) * w.array
     y = F.binary_cross_entropy_with_logits(
         nb.Tensor(x), nb.Tensor(t), w, pos_weight=pos, reduction="none"
     )
-    np.testing.assert_allclose(y.data, losses)
+    np.testing.assert_allclose(y.array, losses)
     assert check_vjp(
         lambda a: F.binary_cross_entropy_with_logits(a, nb.Tensor(t), w, pos_weight=pos), x
     )

@@ -29,7 +29,7 @@ SHAPES = [
 @given(seed=SEEDS)
 def test_forward_and_vjp(a, b, seed):
     x, y = values(a, seed), values(b, seed + 1)
-    np.testing.assert_allclose((nb.Tensor(x) @ nb.Tensor(y)).data, x @ y, atol=1e-12)
+    np.testing.assert_allclose((nb.Tensor(x) @ nb.Tensor(y)).array, x @ y, atol=1e-12)
     assert check_vjp(nb.matmul, x, y)
 
 

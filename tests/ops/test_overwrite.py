@@ -71,9 +71,9 @@ def test_programs_of_writes(data, seed):
 def test_memory_and_objects_stay():
     w = nb.ones(2, requires_grad=True)
     x = nb.zeros(2, 2)
-    array, row = x.data, x[0]
+    array, row = x.array, x[0]
     assert x[1].add_(w).requires_grad
-    assert x.data is array
+    assert x.array is array
     assert x.requires_grad
     assert array.tolist() == [[0, 0], [1, 1]]
     row.add_(w)
@@ -168,7 +168,7 @@ def test_values_with_leading_dimensions():
 @given(base=arrays((3, 4)))
 @pytest.mark.parametrize("view", VIEWS)
 def test_places(view, base):
-    shown = VIEWS[view](nb.Tensor(base)).data
+    shown = VIEWS[view](nb.Tensor(base)).array
     if np.shares_memory(shown, base):
         np.testing.assert_array_equal(base.ravel()[places_in(base, shown)], shown)
 

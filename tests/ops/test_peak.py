@@ -15,7 +15,7 @@ DIMS = st.sampled_from([None, 0, -1, (0, 1), (1,)])
 @given(x=arrays(shapes(min_dims=2)), dim=DIMS, keepdim=st.booleans())
 def test_extrema(op, reference, x, dim, keepdim):
     y = op(nb.Tensor(x), dim, keepdim)
-    np.testing.assert_array_equal(y.data, reference(x, axis=dim, keepdims=keepdim))
+    np.testing.assert_array_equal(y.array, reference(x, axis=dim, keepdims=keepdim))
     assert check_vjp(op, x, dim=dim, keepdim=keepdim)
 
 
@@ -24,8 +24,8 @@ def test_extrema(op, reference, x, dim, keepdim):
 def test_max_and_min_along_a_dimension(name, x, keepdim):
     op = getattr(nb, name)
     values, indices = op(nb.Tensor(x), -1, keepdim)
-    np.testing.assert_array_equal(values.data, getattr(np, name)(x, axis=-1, keepdims=keepdim))
-    np.testing.assert_array_equal(indices.data, getattr(np, "arg" + name)(x, -1, keepdims=keepdim))
+    np.testing.assert_array_equal(values.array, getattr(np, name)(x, axis=-1, keepdims=keepdim))
+    np.testing.assert_array_equal(indices.array, getattr(np, "arg" + name)(x, -1, keepdims=keepdim))
     assert check_vjp(lambda a: op(a, -1, keepdim).values, x)
     assert check_vjp(op, x)
 

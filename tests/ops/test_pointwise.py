@@ -27,8 +27,8 @@ def test_forward_and_vjp(op, reference, low, high, gap):
     @given(x=arrays(low=low, high=high, gap=gap))
     def check(x):
         y = op(nb.Tensor(x))
-        assert type(y.data) is np.ndarray
-        np.testing.assert_allclose(y.data, reference(x), rtol=1e-14, atol=1e-15)
+        assert type(y.array) is np.ndarray
+        np.testing.assert_allclose(y.array, reference(x), rtol=1e-14, atol=1e-15)
         assert check_vjp(op, x)
 
     check()
@@ -40,11 +40,11 @@ def test_float32_stays_close_to_float64(op, reference, low, high, gap):
     t = nb.tensor(x, requires_grad=True)
     y = op(t)
     assert y.dtype == np.float32
-    np.testing.assert_allclose(y.data, reference(x.astype(np.float64)), rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(y.array, reference(x.astype(np.float64)), rtol=1e-6, atol=1e-6)
     y.sum().backward()
     wide = nb.tensor(x.astype(np.float64), requires_grad=True)
     op(wide).sum().backward()
-    np.testing.assert_allclose(t.grad.data, wide.grad.data, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(t.grad.array, wide.grad.array, rtol=1e-5, atol=1e-6)
 
 
 def test_integers_become_floats():

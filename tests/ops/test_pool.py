@@ -28,10 +28,10 @@ def reference(x, reduce, fill, kernel_size, stride=None, padding=0):
 @given(x=arrays((2, 2, 5, 4)))
 def test_forward_and_vjp(options, x):
     y = F.max_pool2d(nb.Tensor(x), **options)
-    np.testing.assert_array_equal(y.data, reference(x, np.max, -np.inf, **options))
+    np.testing.assert_array_equal(y.array, reference(x, np.max, -np.inf, **options))
     assert check_vjp(F.max_pool2d, x, **options)
     y = F.avg_pool2d(nb.Tensor(x), **options)
-    np.testing.assert_allclose(y.data, reference(x, np.mean, 0.0, **options), atol=1e-14)
+    np.testing.assert_allclose(y.array, reference(x, np.mean, 0.0, **options), atol=1e-14)
     assert check_vjp(F.avg_pool2d, x, **options)
     assert check_vjp(F.avg_pool2d, x, count_include_pad=False, **options)
 

@@ -13,7 +13,7 @@ def test_powers(x):
     assert check_vjp(lambda a: a**-1.5, np.abs(x) + 0.5)
     assert check_vjp(lambda a, b: a**b, np.abs(x) + 0.5, x)
     assert check_vjp(lambda b: 2.0**b, x)
-    np.testing.assert_allclose((nb.Tensor(x) ** 3).data, x**3)
+    np.testing.assert_allclose((nb.Tensor(x) ** 3).array, x**3)
 
 
 def test_powers_at_zero():

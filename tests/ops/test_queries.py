@@ -6,7 +6,7 @@ import nbgrad as nb
 def test_questions():
     x = nb.ones(2, 3)
     assert nb.is_tensor(x)
-    assert not nb.is_tensor(x.data)
+    assert not nb.is_tensor(x.array)
     assert nb.is_floating_point(x)
     assert not nb.is_floating_point(nb.arange(2))
     assert nb.numel(x) == x.nelement() == 6

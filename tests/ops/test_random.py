@@ -28,7 +28,7 @@ def test_shapes_and_dtypes():
     assert nb.rand(2).dtype == np.float32
     assert nb.randn(2, dtype=nb.float64, requires_grad=True).requires_grad
     assert nb.rand(()).shape == nb.rand().shape == ()
-    assert nb.randint(3, 5, (20,)).data.min() >= 3
+    assert nb.randint(3, 5, (20,)).array.min() >= 3
     assert nb.randint(3, 5, (20,), dtype=nb.float32).dtype == np.float32
     assert nb.rand_like(nb.ones(2, dtype=nb.float64)).dtype == np.float64
     assert nb.randn_like(nb.ones(2), dtype=nb.float64).dtype == np.float64

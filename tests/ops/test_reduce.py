@@ -15,7 +15,7 @@ DIMS = st.sampled_from([None, 0, -1, (0, 1), (1,)])
 @given(x=arrays(shapes(min_dims=2)), dim=DIMS, keepdim=st.booleans())
 def test_sum_and_mean(op, reference, x, dim, keepdim):
     y = op(nb.Tensor(x), dim, keepdim)
-    np.testing.assert_allclose(y.data, reference(x, axis=dim, keepdims=keepdim), atol=1e-12)
+    np.testing.assert_allclose(y.array, reference(x, axis=dim, keepdims=keepdim), atol=1e-12)
     assert check_vjp(op, x, dim=dim, keepdim=keepdim)
 
 
@@ -50,18 +50,18 @@ def test_integers():
 def test_places():
     x = np.random.default_rng(0).standard_normal((3, 4))
     assert nb.Tensor(x).argmax().item() == x.argmax()
-    np.testing.assert_array_equal(nb.Tensor(x).argmin(1, True).data, x.argmin(1, keepdims=True))
+    np.testing.assert_array_equal(nb.Tensor(x).argmin(1, True).array, x.argmin(1, keepdims=True))
     with pytest.raises(IndexError, match="Dimension out of range"):
         nb.Tensor(x).sum(5)
 
 
 @given(x=arrays(shapes(min_dims=2, min_side=2), gap=0.1))
 def test_spread(x):
-    np.testing.assert_allclose(nb.Tensor(x).var(0).data, x.var(0, ddof=1))
-    np.testing.assert_allclose(nb.Tensor(x).std(unbiased=False).data, x.std())
-    np.testing.assert_allclose(nb.Tensor(x).norm(dim=1).data, np.sqrt((x * x).sum(1)))
-    np.testing.assert_allclose(nb.norm(nb.Tensor(x), float("inf")).data, abs(x).max())
-    np.testing.assert_allclose(nb.norm(nb.Tensor(x), 1).data, abs(x).sum())
+    np.testing.assert_allclose(nb.Tensor(x).var(0).array, x.var(0, ddof=1))
+    np.testing.assert_allclose(nb.Tensor(x).std(unbiased=False).array, x.std())
+    np.testing.assert_allclose(nb.Tensor(x).norm(dim=1).array, np.sqrt((x * x).sum(1)))
+    np.testing.assert_allclose(nb.norm(nb.Tensor(x), float("inf")).array, abs(x).max())
+    np.testing.assert_allclose(nb.norm(nb.Tensor(x), 1).array, abs(x).sum())
     assert check_vjp(nb.var, x, dim=-1)
     assert check_vjp(nb.norm, x)
 
@@ -72,7 +72,7 @@ def test_max_of_two_tensors_by_name():
 
 def test_sum_to_size():
     x = nb.Tensor(np.arange(24.0).reshape(2, 3, 4))
-    np.testing.assert_array_equal(x.sum_to_size(3, 1).data, x.data.sum((0, 2))[:, None])
+    np.testing.assert_array_equal(x.sum_to_size(3, 1).array, x.array.sum((0, 2))[:, None])
     assert x.sum_to_size(2, 3, 4) is x
     assert x.sum_to_size(()).item() == 276
     for wrong in ((2,), (1, 2, 3, 4)):

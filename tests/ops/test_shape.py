@@ -11,8 +11,8 @@ from tests.arrays import arrays
 @given(x=arrays((2, 3, 4)))
 def test_reshape_and_flatten(x):
     t = nb.Tensor(x)
-    np.testing.assert_array_equal(t.reshape(6, -1).data, x.reshape(6, 4))
-    np.testing.assert_array_equal(t.view((4, 6)).data, x.reshape(4, 6))
+    np.testing.assert_array_equal(t.reshape(6, -1).array, x.reshape(6, 4))
+    np.testing.assert_array_equal(t.view((4, 6)).array, x.reshape(4, 6))
     assert t.flatten(1).shape == (2, 12)
     assert t.flatten(0, 1).shape == (6, 4)
     assert nb.tensor(1.0).flatten().shape == (1,)
@@ -23,7 +23,7 @@ def test_reshape_and_flatten(x):
 
 def test_reshape_shares_memory_where_it_can():
     x = nb.zeros(4)
-    assert np.shares_memory(x.view(2, 2).data, x.data)
+    assert np.shares_memory(x.view(2, 2).array, x.array)
     with pytest.raises(ShapeError, match=r"shape '\[3, 2\]' is invalid for input of size 4"):
         x.view(3, 2)
     with pytest.raises(ShapeError, match="after"):
@@ -33,11 +33,11 @@ def test_reshape_shares_memory_where_it_can():
 @given(x=arrays((2, 3, 4)))
 def test_orders_of_dimensions(x):
     t = nb.Tensor(x)
-    np.testing.assert_array_equal(t.transpose(0, 2).data, x.transpose(2, 1, 0))
-    np.testing.assert_array_equal(t.permute(2, 0, 1).data, x.transpose(2, 0, 1))
-    np.testing.assert_array_equal(t[0].T.data, x[0].T)
-    np.testing.assert_array_equal(t.mT.data, x.transpose(0, 2, 1))
-    np.testing.assert_array_equal(t.flip([0, 2]).data, x[::-1, :, ::-1])
+    np.testing.assert_array_equal(t.transpose(0, 2).array, x.transpose(2, 1, 0))
+    np.testing.assert_array_equal(t.permute(2, 0, 1).array, x.transpose(2, 0, 1))
+    np.testing.assert_array_equal(t[0].T.array, x[0].T)
+    np.testing.assert_array_equal(t.mT.array, x.transpose(0, 2, 1))
+    np.testing.assert_array_equal(t.flip([0, 2]).array, x[::-1, :, ::-1])
     assert check_vjp(lambda a: a.permute(2, 0, 1), x)
     assert check_vjp(lambda a: a.transpose(0, -1) * 2.0, x)
     assert check_vjp(lambda a: a.flip([1]), x)
@@ -76,7 +76,7 @@ def test_lengths_of_one(x):
 
 def test_clone_and_contiguous():
     x = nb.ones(2, 3, requires_grad=True)
-    assert x.clone().data is not x.data
+    assert x.clone().array is not x.array
     assert x.contiguous() is x
     y = x.T.contiguous()
     assert y.is_contiguous()

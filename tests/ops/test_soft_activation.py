@@ -19,13 +19,13 @@ CASES = [
 
 @pytest.mark.parametrize(("name", "expected"), CASES)
 def test_forward(name, expected):
-    np.testing.assert_allclose(getattr(F, name)(nb.Tensor(X)).data, expected, rtol=1e-13)
+    np.testing.assert_allclose(getattr(F, name)(nb.Tensor(X)).array, expected, rtol=1e-13)
     assert getattr(F, name)(nb.Tensor(X.astype(np.float32))).dtype == np.float32
 
 
 def test_glu():
     x = np.arange(8.0).reshape(2, 4)
-    np.testing.assert_allclose(F.glu(nb.Tensor(x)).data, x[:, :2] / (1 + np.exp(-x[:, 2:])))
+    np.testing.assert_allclose(F.glu(nb.Tensor(x)).array, x[:, :2] / (1 + np.exp(-x[:, 2:])))
     with pytest.raises(ShapeError, match="must be even, but dimension 0 is size 3"):
         F.glu(nb.zeros(3, 2), 0)
 
@@ -41,7 +41,7 @@ def test_prelu():
 def test_rrelu_draws_slopes_in_training_only():
     x = -nb.ones(100)
     assert set(F.rrelu(x).tolist()) == {-np.float32((1 / 8 + 1 / 3) / 2)}
-    drawn = F.rrelu(x, training=True).data
+    drawn = F.rrelu(x, training=True).array
     assert len(np.unique(drawn)) > 50
     assert ((drawn >= np.float32(-1 / 3)) & (drawn <= -1 / 8)).all()
 
@@ -50,9 +50,9 @@ def test_gumbel_softmax():
     nb.manual_seed(0)
     logits = nb.tensor(np.log([[0.2, 0.8]] * 2000), requires_grad=True)
     hard = F.gumbel_softmax(logits, hard=True)
-    assert set(np.unique(hard.data)) == {0.0, 1.0}
-    assert hard.data.mean(0)[1] == pytest.approx(0.8, abs=0.05)
+    assert set(np.unique(hard.array)) == {0.0, 1.0}
+    assert hard.array.mean(0)[1] == pytest.approx(0.8, abs=0.05)
     soft = F.gumbel_softmax(logits, tau=0.5)
-    np.testing.assert_allclose(soft.data.sum(1), 1)
+    np.testing.assert_allclose(soft.array.sum(1), 1)
     (hard * nb.tensor([1.0, 2.0])).sum().backward()
-    assert logits.grad.data.any()
+    assert logits.grad.array.any()

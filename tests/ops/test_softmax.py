@@ -15,12 +15,12 @@ def reference(x, dim):
 
 @given(x=arrays(shapes(min_dims=1), low=-20, high=20), dim=st.sampled_from([0, -1]))
 def test_forward_and_vjp(x, dim):
-    np.testing.assert_allclose(nb.softmax(nb.Tensor(x), dim).data, reference(x, dim), rtol=1e-12)
+    np.testing.assert_allclose(nb.softmax(nb.Tensor(x), dim).array, reference(x, dim), rtol=1e-12)
     np.testing.assert_allclose(
-        nb.log_softmax(nb.Tensor(x), dim).data, np.log(reference(x, dim)), rtol=1e-10, atol=1e-12
+        nb.log_softmax(nb.Tensor(x), dim).array, np.log(reference(x, dim)), rtol=1e-10, atol=1e-12
     )
     np.testing.assert_allclose(
-        nb.logsumexp(nb.Tensor(x), dim, keepdim=True).data,
+        nb.logsumexp(nb.Tensor(x), dim, keepdim=True).array,
         np.log(np.exp(x).sum(dim, keepdims=True)),
         rtol=1e-10,
         atol=1e-10,
@@ -37,7 +37,7 @@ def test_large_scores_and_the_middle_dimension():
     masked = nb.softmax(nb.tensor([0.0, -float("inf")]), 0)
     assert masked.tolist() == [1, 0]
     y = np.random.default_rng(0).standard_normal((2, 3, 4))
-    np.testing.assert_allclose(nb.softmax(nb.Tensor(y), 1).data, reference(y, 1))
+    np.testing.assert_allclose(nb.softmax(nb.Tensor(y), 1).array, reference(y, 1))
     assert check_vjp(nb.softmax, y, dim=1)
 
 
@@ -58,4 +58,4 @@ def test_dtypes():
 def test_logsumexp_of_infinities():
     inf, nan = np.inf, np.nan
     x = nb.tensor([[-inf, -inf], [inf, 1.0], [inf, nan], [nan, 1.0], [-inf, 1.0]])
-    np.testing.assert_array_equal(nb.logsumexp(x, 1).data, [-inf, inf, nan, nan, 1.0])
+    np.testing.assert_array_equal(nb.logsumexp(x, 1).array, [-inf, inf, nan, nan, 1.0])

@@ -123,13 +123,13 @@ def test_sums_over_dimensions(form, data):
     x = nb.sparse_coo_tensor(places, rng.standard_normal((4, *size[k:])), size, requires_grad=True)
     y = nb.sparse.sum(x, dims)
     assert y.is_sparse == any(axis not in dims for axis in range(k))
-    expected = x.to_dense().data.sum(tuple(dims))
-    np.testing.assert_allclose(y.to_dense().data, expected, atol=1e-12)
+    expected = x.to_dense().array.sum(tuple(dims))
+    np.testing.assert_allclose(y.to_dense().array, expected, atol=1e-12)
     w = nb.tensor(rng.standard_normal(expected.shape))
     (y.to_dense() * w).sum().backward()
-    full = np.broadcast_to(np.expand_dims(w.data, tuple(sorted(dims))), size)
-    places_of_x = masked(np.ones(size), x.data).to_dense()
-    np.testing.assert_allclose(x.grad.to_dense().data, full * places_of_x, atol=1e-12)
+    full = np.broadcast_to(np.expand_dims(w.array, tuple(sorted(dims))), size)
+    places_of_x = masked(np.ones(size), x.array).to_dense()
+    np.testing.assert_allclose(x.grad.to_dense().array, full * places_of_x, atol=1e-12)
     assert x.grad.is_sparse
 
 
@@ -144,7 +144,7 @@ def test_a_dense_cotangent_of_a_sparse_sum():
 
 
 def test_masked_takes_both_layouts():
-    x = example().data
+    x = example().array
     g = np.arange(6.0).reshape(2, 3)
     other = SparseArray(np.array([[1, 0], [2, 0]]), np.array([7.0, 8.0]), (2, 3))
     assert masked(g, x).values.tolist() == [2, 3, 5]

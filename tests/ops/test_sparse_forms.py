@@ -54,11 +54,11 @@ def test_as_the_dense_operation(name):
     dense = [x.detach().to_dense().requires_grad_() for x in sparse]
     z, expected = function(*sparse), function(*dense)
     assert z.is_sparse == (layout == "S")
-    np.testing.assert_allclose(z.to_dense().data, expected.data)
+    np.testing.assert_allclose(z.to_dense().array, expected.array)
     assert z.dtype == expected.dtype
     (nb.sparse.sum(z) if z.is_sparse else z.sum()).backward()
     if z.is_sparse:  # the cotangent of a sparse sum has the places of the result
-        there = nb.Tensor((z.detach().to_dense().data != 0).astype(z.dtype))
+        there = nb.Tensor((z.detach().to_dense().array != 0).astype(z.dtype))
         (expected * there).sum().backward()
     else:
         expected.sum().backward()
@@ -68,13 +68,13 @@ def test_as_the_dense_operation(name):
             continue
         assert x.grad.is_sparse == (bar == "S")
         assert x.grad.dtype == x.dtype
-        places = (d.data != 0) if name == "dense in the end" else 1
-        np.testing.assert_allclose(x.grad.to_dense().data, d.grad.data * places)
+        places = (d.array != 0) if name == "dense in the end" else 1
+        np.testing.assert_allclose(x.grad.to_dense().array, d.grad.array * places)
 
 
 def test_dense_factors_get_gradients():
     x, _ = pair(False)
-    d = nb.tensor(D.data, requires_grad=True)
+    d = nb.tensor(D.array, requires_grad=True)
     nb.sparse.sum(x * d).backward()
     assert d.grad.is_sparse
     assert d.grad.to_dense().tolist() == [[0, 0, 3], [4, 0, 11]]
@@ -128,7 +128,7 @@ def test_in_place():
     assert x.to_dense().tolist() == [[0, 0, 2], [2, 1.5, 8]]
     x -= y
     x.zero_()
-    assert not x.to_dense().data.any()
+    assert not x.to_dense().array.any()
     d = D.clone()
     d.add_(y, alpha=2)
     assert d.tolist() == [[1, 2, 4], [4, 8, 11]]

@@ -13,16 +13,16 @@ EULER = 0.5772156649015329
 @pytest.mark.parametrize("name", ["erf", "erfc"])
 def test_error_function(name):
     expected = [getattr(math, name)(v) for v in X]
-    np.testing.assert_allclose(getattr(nb, name)(nb.Tensor(X)).data, expected, rtol=1e-14)
+    np.testing.assert_allclose(getattr(nb, name)(nb.Tensor(X)).array, expected, rtol=1e-14)
     y = getattr(nb, name)(nb.Tensor(X.astype(np.float32)))
     assert y.dtype == np.float32
-    np.testing.assert_allclose(y.data, expected, rtol=2e-4, atol=1e-7)
+    np.testing.assert_allclose(y.array, expected, rtol=2e-4, atol=1e-7)
 
 
 def test_lgamma():
     expected = [math.lgamma(v) for v in POSITIVE]
     np.testing.assert_allclose(
-        nb.lgamma(nb.Tensor(POSITIVE)).data, expected, rtol=1e-13, atol=1e-14
+        nb.lgamma(nb.Tensor(POSITIVE)).array, expected, rtol=1e-13, atol=1e-14
     )
 
 

@@ -18,13 +18,13 @@ def test_products(product, is_sparse, y):
     w = nb.tensor(np.random.default_rng(0).standard_normal((2, 4)))
     z = product(x, a)
     expected = nb.mm(d, b)
-    np.testing.assert_allclose(z.data, expected.data, atol=1e-12)
+    np.testing.assert_allclose(z.array, expected.array, atol=1e-12)
     (z * w).sum().backward()
     (expected * w).sum().backward()
-    np.testing.assert_allclose(a.grad.data, b.grad.data, atol=1e-12)
+    np.testing.assert_allclose(a.grad.array, b.grad.array, atol=1e-12)
     assert x.grad.is_sparse == is_sparse
-    places = (d.data != 0) if is_sparse else 1
-    np.testing.assert_allclose(x.grad.to_dense().data, d.grad.data * places, atol=1e-12)
+    places = (d.array != 0) if is_sparse else 1
+    np.testing.assert_allclose(x.grad.to_dense().array, d.grad.array * places, atol=1e-12)
 
 
 def test_vectors():

@@ -17,7 +17,7 @@ def test_forward(name, reference, low, high, dtype):
     for array in (x, x.T, x[0, 0]):
         y = getattr(nb.Tensor(np.asarray(array)), name)()
         assert y.dtype == dtype
-        np.testing.assert_array_equal(y.data, reference(array))
+        np.testing.assert_array_equal(y.array, reference(array))
 
 
 def test_outside_of_the_domain_and_integers():
@@ -28,4 +28,4 @@ def test_outside_of_the_domain_and_integers():
 
 def test_atan2():
     y, x = np.array([1.0, -1.0, 0.0]), np.array([[-1.0], [2.0]])
-    np.testing.assert_array_equal(nb.atan2(nb.Tensor(y), nb.Tensor(x)).data, np.arctan2(y, x))
+    np.testing.assert_array_equal(nb.atan2(nb.Tensor(y), nb.Tensor(x)).array, np.arctan2(y, x))

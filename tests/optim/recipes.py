@@ -19,7 +19,7 @@ def compare(cls, options, reference):
             optimizer.step_with([g.astype(dtype)])
         expected = reference(start.copy(), grads, **options)
         assert not np.allclose(expected, start)
-        np.testing.assert_allclose(p.data, expected, rtol=rtol, atol=rtol)
+        np.testing.assert_allclose(p.array, expected, rtol=rtol, atol=rtol)
         again = cls([p], **options)
         again.load_state_dict(optimizer.state_dict())
         assert again.state[p]["step"] == len(grads)

@@ -39,7 +39,7 @@ def compare(cls, options, dtype, rtol, decoupled):
     for g in grads:
         optimizer.step_with([g.astype(dtype)])
     expected = reference(start, grads, 0.05, decoupled=decoupled, **options)
-    np.testing.assert_allclose(p.data, expected, rtol=rtol, atol=rtol)
+    np.testing.assert_allclose(p.array, expected, rtol=rtol, atol=rtol)
     assert optimizer.state[p]["step"] == 4
 
 

@@ -70,12 +70,12 @@ def test_closure():
 
 def test_memory_and_layout_of_parameters_stay():
     p = nn.Parameter(nb.tensor(np.arange(6.0).reshape(2, 3)).T)
-    array = p.data
+    array = p.array
     p.grad = nb.Tensor(np.arange(6.0).reshape(3, 2))
     optim.SGD([p], lr=1.0).step()
-    assert p.data is array
+    assert p.array is array
     np.testing.assert_array_equal(
-        p.data, np.arange(6.0).reshape(2, 3).T - np.arange(6.0).reshape(3, 2)
+        p.array, np.arange(6.0).reshape(2, 3).T - np.arange(6.0).reshape(3, 2)
     )
     q = nn.Parameter(nb.zeros(2, 3))
     q.grad = nb.ones(3, 2).T
@@ -102,7 +102,7 @@ def test_state_dict_goes_on_exactly(make):
     resumed.load_state_dict(state)
     resumed.step_with([np.ones(2, np.float32)])
     whole.step_with([np.ones(2, np.float32)])
-    assert q.data.tobytes() == p.data.tobytes()
+    assert q.array.tobytes() == p.array.tobytes()
     assert state["param_groups"][0]["params"] == [0]
     assert list(state["state"]) == [0]
 
@@ -149,4 +149,4 @@ def test_only_some_optimizers_take_sparse_gradients():
     p.grad = nb.Tensor(g)
     optim.SGD([p]).zero_grad(set_to_none=False)
     assert p.grad.is_sparse
-    assert not p.grad.data.to_dense().any()
+    assert not p.grad.array.to_dense().any()

@@ -40,7 +40,7 @@ def test_as_the_formulas(options, dtype, rtol):
     for g in grads:
         optimizer.step_with([g.astype(dtype)])
     np.testing.assert_allclose(
-        p.data, reference(start, grads, 0.05, **options), rtol=rtol, atol=rtol
+        p.array, reference(start, grads, 0.05, **options), rtol=rtol, atol=rtol
     )
 
 
@@ -74,7 +74,7 @@ def test_sparse_gradients_step_as_dense_ones(dtype, options):
         g = SparseArray(rng.integers(0, 5, (1, 4)), values, (5, 3))
         sparse.step_with([g])
         dense.step_with([g.to_dense()])
-    np.testing.assert_allclose(p.data, q.data, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(p.array, q.array, rtol=1e-5, atol=1e-6)
 
 
 def test_sparse_gradients_and_weight_decay():
@@ -82,4 +82,4 @@ def test_sparse_gradients_and_weight_decay():
     g = SparseArray(np.array([[1]]), np.ones((1, 3), np.float32), (5, 3))
     with pytest.raises(DtypeError, match="weight_decay"):
         optim.SGD([p], weight_decay=0.1).step_with([g])
-    assert p.data.all()
+    assert p.array.all()

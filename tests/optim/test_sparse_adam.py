@@ -34,7 +34,7 @@ def test_as_the_formulas(dtype, rtol, maximize):
     if maximize:
         steps = [(rows, -values) for rows, values in steps]
     expected = reference(start.astype(np.float64), steps, 0.05, 0.8, 0.9, 1e-6)
-    np.testing.assert_allclose(p.data, expected, rtol=rtol, atol=rtol)
+    np.testing.assert_allclose(p.array, expected, rtol=rtol, atol=rtol)
 
 
 def test_mistakes():

@@ -152,7 +152,7 @@ def fill_arena_and_send():
     sums = []
     for k, t in enumerate(hoard):
         back = rpc.rpc_sync(1, add_one, (t * k,))
-        sums.append(float(back.sum().item()) == (k + 1) * t.data.size)
+        sums.append(float(back.sum().item()) == (k + 1) * t.array.size)
     return all(sums)
 
 

@@ -314,7 +314,7 @@ def again(rank, folder, n):
         with dist_autograd.context() as context_id:
             y = rpc.rpc_sync(f"generation{k}-{1 - rank}", identity, (x * k,))
             dist_autograd.backward(context_id, [y.sum()])
-            assert dist_autograd.get_gradients(context_id)[x].data.tolist() == [k, k]
+            assert dist_autograd.get_gradients(context_id)[x].array.tolist() == [k, k]
         assert rpc.remote(1 - rank, identity, (k,)).to_here() == k
         rpc.shutdown()
         found.append(figures())

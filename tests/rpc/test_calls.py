@@ -142,7 +142,7 @@ def call_all_kinds():
         "ufunc": float(call(np.add, (1.0, 2.0))),
         "numpy function": call(np.zeros, (3,)).tolist(),
         "type": call(int, ("12",)),
-        "operation": call(nb.relu, (nb.tensor([-1.0, 2.0]),)).data.tolist(),
+        "operation": call(nb.relu, (nb.tensor([-1.0, 2.0]),)).array.tolist(),
         "tensor method": call(nb.Tensor.sum, (nb.ones(3),)).item(),
     }
 
@@ -354,7 +354,7 @@ def send_containers():
     assert kwargs["named"] is back["tensors"][0], "identity across args and kwargs"
     assert kwargs["plain"] == 1
     np.testing.assert_array_equal(back["sample"].values, array)
-    np.testing.assert_array_equal(back["tensors"][0].data, tensor.data)
+    np.testing.assert_array_equal(back["tensors"][0].array, tensor.array)
     return "equal"
 
 
@@ -417,7 +417,7 @@ def send_array(name):
     for sent in (array, tensor, [array, array], born):
         ((back,), _) = rpc.rpc_sync(1, echo, (sent,))
         for found in back if isinstance(back, list) else [back]:
-            data = found if isinstance(found, np.ndarray) else found.data
+            data = found if isinstance(found, np.ndarray) else found.array
             assert data.dtype == array.dtype, (type(sent), data.dtype)
             assert data.shape == array.shape, (type(sent), data.shape)
             np.testing.assert_array_equal(data, array)
@@ -433,7 +433,7 @@ def send_slices():
     big = nb.rand(300, 300) + 0
     for part in (big[10:20], big[:, 5], big[7], big.t(), big[3, 4]):
         ((back,), _) = rpc.rpc_sync(1, echo, (part,))
-        np.testing.assert_array_equal(back.data, part.data)
+        np.testing.assert_array_equal(back.array, part.array)
     return "equal"
 
 
@@ -506,7 +506,7 @@ def write_into_what_came():
     y.add_(1)
     small = rpc.rpc_sync(1, add_in_place, (nb.zeros(2),))
     small.add_(1)
-    return float(x.sum().item()), float(y.data[0]), small.data.tolist()
+    return float(x.sum().item()), float(y.array[0]), small.array.tolist()
 
 
 def add_in_place(x):
@@ -522,7 +522,7 @@ def many_tensors(n):
     tensors = [nb.full((2,), float(k)) for k in range(n)]
     (back, _) = rpc.rpc_sync(1, echo, tuple(tensors))
     ((in_list,), _) = rpc.rpc_sync(1, echo, (tensors,))
-    return [t.data[0] for t in back] == [t.data[1] for t in in_list] == list(range(n))
+    return [t.array[0] for t in back] == [t.array[1] for t in in_list] == list(range(n))
 
 
 @pytest.mark.parametrize("n", [0, 1, 62, 63, 64, 65, 1000])

@@ -93,7 +93,7 @@ def differentiate():
     with dist_autograd.context() as context_id:
         y = rpc.rpc_sync(1, in_context, args=(x,))
         dist_autograd.backward(context_id, [y.sum()])
-        return dist_autograd.get_gradients(context_id)[x].data.tolist()
+        return dist_autograd.get_gradients(context_id)[x].array.tolist()
 
 
 def test_results_of_async_functions_are_differentiated(group2):

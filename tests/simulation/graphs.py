@@ -109,7 +109,7 @@ class Graph:
     def sums(self, leaves):
         """The same form from {leaf: array or Tensor}."""
         return {
-            self.names[leaf]: float(np.asarray(getattr(g, "data", g))[0])
+            self.names[leaf]: float(np.asarray(getattr(g, "array", g))[0])
             for leaf, g in leaves.items()
         }
 

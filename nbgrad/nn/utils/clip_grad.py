@@ -56,7 +56,7 @@ def clip_grad_norm_(
     tensor([0.6000, 0.8000])
     """
     grads = grads_of(parameters)
-    arrays = [contiguous(grad.data) for grad in grads]
+    arrays = [contiguous(grad.array) for grad in grads]
     if norm_type == math.inf:
         total = max((float(np.abs(g).max(initial=0.0)) for g in arrays), default=0.0)
     elif norm_type == 2:
@@ -74,7 +74,7 @@ def clip_grad_norm_(
         for grad in grads:
             array = writable(grad)
             np.multiply(array, scale, out=array)
-    return Tensor(np.asarray(total, grads[0].data.dtype if grads else np.float32))
+    return Tensor(np.asarray(total, grads[0].array.dtype if grads else np.float32))
 
 
 def clip_grad_value_(parameters: Any, clip_value: float) -> None:

@@ -33,10 +33,10 @@ def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
     """
     start = 0
     for p in parameters:
-        piece = vec.data[start : start + p.data.size]
-        if piece.size != p.data.size:
+        piece = vec.array[start : start + p.array.size]
+        if piece.size != p.array.size:
             raise ShapeError(
-                f"vector_to_parameters: the vector has {vec.data.size} elements, and the parameters need more"
+                f"vector_to_parameters: the vector has {vec.array.size} elements, and the parameters need more"
             )
-        np.copyto(writable(p), piece.reshape(p.data.shape))
-        start += p.data.size
+        np.copyto(writable(p), piece.reshape(p.array.shape))
+        start += p.array.size
