@@ -72,6 +72,7 @@ from nbgrad.ops.extrema import maximum, minimum
 from nbgrad.ops.index import gather, index_select, masked_fill, masked_select
 from nbgrad.ops.join import cat, chunk, concat, concatenate, split, stack, unbind
 from nbgrad.ops.matmul import bmm, dot, matmul, mm, mv
+from nbgrad.ops.order import argsort, kthvalue, median, sort, take_along_dim, topk
 from nbgrad.ops.peak import amax, amin, argmax, argmin, max, min
 from nbgrad.ops.pointwise import (
     abs,
@@ -122,6 +123,7 @@ from nbgrad.ops.rearrange import (
 )
 from nbgrad.ops.reduce import all, any, mean, norm, std, sum, var
 from nbgrad.ops.rounding import ceil, floor, round, sign
+from nbgrad.ops.scan import cummax, cummin, cumprod, cumsum, diff, prod
 from nbgrad.ops.scatter import (
     index_add,
     index_copy,

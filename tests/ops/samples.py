@@ -49,6 +49,12 @@ class Make:
         return nb.Tensor(self.rng.integers(0, below, shape))
 
 
+def with_zeros(x, count):
+    """x with its first elements 0."""
+    x.flat[:count] = 0
+    return x
+
+
 samples = {}
 
 
@@ -161,6 +167,29 @@ sample("softmax")(lambda m: (lambda x: x.softmax(0), m(2, 3)))
 sample("log_softmax")(lambda m: (lambda x: x.log_softmax(-1), m(2, 3)))
 sample("sum_to_size")(lambda m: (lambda x: x.sum_to_size(3, 1), m(2, 3, 4)))
 sample("trace")(lambda m: (nb.trace, m(3, 4)))
+
+sample("prod")(lambda m: (nb.prod, m(*m.shape())))
+sample("prod")(lambda m: (lambda x: nb.prod(x, (0, -1), True), with_zeros(m(2, 3, 2), 2)))
+sample("cumsum")(lambda m: (lambda x: x.cumsum(0), m(*m.shape())))
+sample("cumsum")(lambda m: (lambda x: x.cumsum(1), m(2, 3, 2)))
+sample("cumprod")(lambda m: (lambda x: x.cumprod(0), m(*m.shape())))
+sample("cumprod")(lambda m: (lambda x: x.cumprod(1), with_zeros(m(2, 4, 2), 3)))
+sample("cummax")(lambda m: (lambda x: x.cummax(1), m(2, 4)))
+sample("cummin")(lambda m: (lambda x: x.cummin(0), m(4, 2)))
+sample("diff")(lambda m: (lambda x: x.diff(2), m(2, 4)))
+
+# ---------------------------------------------------------------- order
+
+sample("sort")(lambda m: (lambda x: x.sort(descending=True).values, m(2, 4)))
+sample("sort")(lambda m: (lambda x: x.sort(0).values, m(4, 2)))
+sample("topk")(lambda m: (lambda x: x.topk(2).values, m(2, 4)))
+sample("topk")(lambda m: (lambda x: x.topk(2, 0, largest=False, sorted=False).values, m(4, 2)))
+sample("kthvalue")(lambda m: (lambda x: x.kthvalue(2, 0).values, m(3, 2)))
+sample("median")(lambda m: (nb.median, m(3, 2)))
+sample("median")(lambda m: (lambda x: x.median(1, keepdim=True).values, m(2, 4)))
+sample("take_along_dim")(
+    lambda m: (lambda x: x.take_along_dim(nb.tensor([[1, 1, 0, 2]]), 1), m(2, 3))
+)
 
 # ---------------------------------------------------------------- shapes
 
