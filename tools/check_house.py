@@ -16,6 +16,7 @@ NAMES = {
     "distributed",
     "distributions",
     "futures",
+    "linalg",
     "multiprocessing",
     "profiler",
     "utils",

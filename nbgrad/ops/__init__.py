@@ -57,6 +57,7 @@ from nbgrad.ops.creation import (
     zeros,
     zeros_like,
 )
+from nbgrad.ops.einsum import einsum, tensordot
 from nbgrad.ops.exponential import (
     exp2,
     expm1,
@@ -69,8 +70,10 @@ from nbgrad.ops.exponential import (
     xlogy,
 )
 from nbgrad.ops.extrema import maximum, minimum
+from nbgrad.ops.factorize import cholesky
 from nbgrad.ops.index import gather, index_select, masked_fill, masked_select
 from nbgrad.ops.join import cat, chunk, concat, concatenate, split, stack, unbind
+from nbgrad.ops.linalg import det, inverse, logdet, matrix_power, slogdet
 from nbgrad.ops.matmul import bmm, dot, matmul, mm, mv
 from nbgrad.ops.order import argsort, kthvalue, median, sort, take_along_dim, topk
 from nbgrad.ops.peak import amax, amin, argmax, argmin, max, min

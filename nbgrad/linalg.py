@@ -1,0 +1,26 @@
+"""`nbgrad.linalg`: linear algebra under the names of `torch.linalg`."""
+
+from nbgrad.ops.factorize import cholesky, eigh, eigvalsh, svd, svdvals
+from nbgrad.ops.linalg import det, inv, matrix_power, multi_dot, slogdet, solve
+from nbgrad.ops.matmul import matmul
+from nbgrad.ops.matrix_norm import matrix_norm, norm, vector_norm
+from nbgrad.ops.rearrange import diagonal
+
+__all__ = [
+    "cholesky",
+    "det",
+    "diagonal",
+    "eigh",
+    "eigvalsh",
+    "inv",
+    "matmul",
+    "matrix_norm",
+    "matrix_power",
+    "multi_dot",
+    "norm",
+    "slogdet",
+    "solve",
+    "svd",
+    "svdvals",
+    "vector_norm",
+]
