@@ -32,6 +32,7 @@ from nbgrad.autograd import (
     Parameter,
     Size,
     Tensor,
+    custom_vjp,
     enable_grad,
     inference_mode,
     is_grad_enabled,
@@ -90,3 +91,6 @@ from nbgrad.shm.summary import memory_summary
 # `import nbgrad.autograd.profiler`: PyTorch's name for a room that stands above autograd
 autograd.profiler = profiler  # type: ignore[attr-defined]
 _sys.modules["nbgrad.autograd.profiler"] = profiler
+# `import nbgrad.autograd.functional`, likewise
+autograd.functional = ops.derivatives  # type: ignore[attr-defined]
+_sys.modules["nbgrad.autograd.functional"] = ops.derivatives

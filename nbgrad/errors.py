@@ -28,6 +28,10 @@ class NonFiniteError(NbgradError, RuntimeError):
     """A value or a gradient is NaN or infinite where a finite one is needed."""
 
 
+class GradcheckError(NbgradError, RuntimeError):
+    """A gradient differs from finite differences."""
+
+
 # ---------------------------------------------------------------- the group and its workers
 
 

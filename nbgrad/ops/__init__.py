@@ -1,6 +1,7 @@
 """Operations on tensors: one file per family, forward, VJP and kernels together."""
 
 from nbgrad.ops import (
+    derivatives,  # known as nbgrad.autograd.functional
     methods,  # binds operators and methods to Tensor
     sparse,
     sparse_forms,  # gives operations their sparse forms
