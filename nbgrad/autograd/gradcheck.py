@@ -81,15 +81,15 @@ def compare(
             "gradcheck expects at least one input tensor to require gradient, but none of the them have requires_grad=True"
         )
     for number in chosen:
-        if given[number].data.dtype != np.float64:
+        if given[number].array.dtype != np.float64:
             raise GradcheckError(
-                f"gradcheck: input {number} is {given[number].data.dtype}; finite differences need float64, use .double()"
+                f"gradcheck: input {number} is {given[number].array.dtype}; finite differences need float64, use .double()"
             )
     leaves = [x.detach().requires_grad_() if n in chosen else x for n, x in enumerate(given)]
     outs = results(func, leaves, {})
     wanted = [leaves[n] for n in chosen]
     for o, out in enumerate(outs):
-        if out.data.dtype.kind != "f":
+        if out.array.dtype.kind != "f":
             continue
         rows = jacobian_rows(out, wanted)
         again = jacobian_rows(out, wanted)
@@ -113,32 +113,32 @@ def compare(
 
 def jacobian_rows(out: Tensor, leaves: list[Tensor]) -> list[np.ndarray]:
     """The Jacobian of a result by each leaf, shape (size of the result, size of the leaf), one backward pass per row."""
-    found = [np.zeros((out.data.size, leaf.data.size)) for leaf in leaves]
+    found = [np.zeros((out.array.size, leaf.array.size)) for leaf in leaves]
     if not out.requires_grad:
         return found
-    for row in range(out.data.size):
-        g = np.zeros(out.data.shape, out.data.dtype)
+    for row in range(out.array.size):
+        g = np.zeros(out.array.shape, out.array.dtype)
         g.flat[row] = 1
         grads = grad(out, leaves, Tensor(g), retain_graph=True, allow_unused=True)
         for target, part in zip(found, grads):
             if part is not None:
-                target[row] = part.data.reshape(-1)
+                target[row] = part.array.reshape(-1)
     return found
 
 
 def differences(func: Callable, leaves: list, number: int, o: int, eps: float) -> np.ndarray:
     """The Jacobian of result `o` by input `number` from difference quotients."""
-    x = leaves[number].data
+    x = leaves[number].array
 
     def value(place: int, step: float) -> np.ndarray:
         moved = np.array(x)
         moved.flat[place] += step
         plain = [leaf.detach() if isinstance(leaf, Tensor) else leaf for leaf in leaves]
         plain[number] = Tensor(moved)
-        return results(func, plain, {})[o].data.reshape(-1)
+        return results(func, plain, {})[o].array.reshape(-1)
 
     columns = [(value(k, eps) - value(k, -eps)) / (2 * eps) for k in range(x.size)]
-    rows = results(func, leaves, {})[o].data.size
+    rows = results(func, leaves, {})[o].array.size
     return np.stack(columns, 1) if columns else np.zeros((rows, 0))
 
 
@@ -182,11 +182,13 @@ def gradgradcheck(
     n = len(given)
     chosen = [k for k, x in enumerate(given) if isinstance(x, Tensor) and x.requires_grad]
     outs = results(func, given, {})
-    carriers = [k for k, out in enumerate(outs) if out.data.dtype.kind == "f"]
+    carriers = [k for k, out in enumerate(outs) if out.array.dtype.kind == "f"]
     cotangents: Sequence[Tensor]
     if grad_outputs is None:
         rng = np.random.default_rng(0)
-        cotangents = [Tensor(np.asarray(rng.standard_normal(outs[k].data.shape))) for k in carriers]
+        cotangents = [
+            Tensor(np.asarray(rng.standard_normal(outs[k].array.shape))) for k in carriers
+        ]
     else:
         cotangents = listed(grad_outputs)
     seeds = [g.detach().requires_grad_() for g in cotangents]
@@ -200,7 +202,7 @@ def gradgradcheck(
         pairs = [(found[k], g) for k, g in zip(carriers, tensors[n:]) if found[k].requires_grad]
         wanted = [leaves[k] for k in chosen]
         if not pairs:
-            return tuple(Tensor(np.zeros_like(x.data)) for x in wanted)
+            return tuple(Tensor(np.zeros_like(x.array)) for x in wanted)
         return grad(
             [out for out, _ in pairs], wanted, [g for _, g in pairs],
             create_graph=True, materialize_grads=True,

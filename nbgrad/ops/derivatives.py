@@ -61,11 +61,11 @@ class Call:
 def directions(name: str, v: Any, like: tuple) -> tuple:
     """One tensor per tensor of `like`, of its shape; ones for None if that is one element."""
     if v is None:
-        if len(like) != 1 or like[0].data.size != 1:
+        if len(like) != 1 or like[0].array.size != 1:
             raise ShapeError(
                 f"{name}: The vector v can only be None if there is one tensor with one element; give v"
             )
-        return (Tensor(np.ones_like(like[0].data)),)
+        return (Tensor(np.ones_like(like[0].array)),)
     found, _ = as_tuple(v)
     if len(found) != len(like):
         raise ShapeError(f"{name}: v has {len(found)} tensors, and {len(like)} are needed")
@@ -81,7 +81,7 @@ def slopes(outputs: Any, inputs: Any, cotangents: Any, keep: bool, strict: bool)
     """`grad` over those outputs that have a graph; zeros where none arrives."""
     pairs = [(y, g) for y, g in zip(outputs, cotangents) if y.requires_grad]
     if not pairs:
-        return tuple(Tensor(np.zeros_like(x.data)) for x in inputs)
+        return tuple(Tensor(np.zeros_like(x.array)) for x in inputs)
     return grad(
         [y for y, _ in pairs], inputs, [g for _, g in pairs],
         create_graph=keep, allow_unused=not strict, materialize_grads=not strict,
@@ -152,7 +152,7 @@ def jvp(
     call = Call("jvp", func, inputs, create_graph)
     call.checked(strict, "jvp")
     tangents = directions("jvp", v, call.inputs)
-    dummies = tuple(Tensor(np.zeros_like(y.data), True) for y in call.outputs)
+    dummies = tuple(Tensor(np.zeros_like(y.array), True) for y in call.outputs)
     pulled = slopes(call.outputs, call.inputs, dummies, True, strict)
     found = slopes(pulled, dummies, tangents, create_graph, False)
     return call.given_back(create_graph), plain(found, call.outputs_are_tuple)
@@ -191,16 +191,16 @@ def jacobian(
     table = []
     for y in call.outputs:
         rows = []
-        for place in range(y.data.size):
-            g = np.zeros_like(y.data, order="C")
+        for place in range(y.array.size):
+            g = np.zeros_like(y.array, order="C")
             g.reshape(-1)[place] = 1
             rows.append(kept_slopes(y, call.inputs, Tensor(g), create_graph, strict))
         blocks = []
         for number, x in enumerate(call.inputs):
-            shape = (*y.data.shape, *x.data.shape)
+            shape = (*y.array.shape, *x.array.shape)
             parts = [row[number] for row in rows]
             blocks.append(
-                reshape(stack(parts), shape) if parts else Tensor(np.zeros(shape, x.data.dtype))
+                reshape(stack(parts), shape) if parts else Tensor(np.zeros(shape, x.array.dtype))
             )
         table.append(plain(tuple(blocks), call.inputs_are_tuple))
     return plain(tuple(table), call.outputs_are_tuple)
@@ -209,7 +209,7 @@ def jacobian(
 def kept_slopes(y: Tensor, inputs: tuple, g: Tensor, create_graph: bool, strict: bool) -> tuple:
     """One row: the graph stays for the next one."""
     if not y.requires_grad:
-        return tuple(Tensor(np.zeros_like(x.data)) for x in inputs)
+        return tuple(Tensor(np.zeros_like(x.array)) for x in inputs)
     return grad(
         y, inputs, g, retain_graph=True, create_graph=create_graph,
         allow_unused=not strict, materialize_grads=not strict,
@@ -221,7 +221,7 @@ def one_number(name: str, func: Callable) -> Callable:
 
     def checked(*inputs: Any) -> Any:
         y = func(*inputs)
-        if not isinstance(y, Tensor) or y.data.size != 1:
+        if not isinstance(y, Tensor) or y.array.size != 1:
             raise ShapeError(
                 f"{name}: the function given must return a single Tensor with a single element, got "
                 f"{tuple(y.shape) if isinstance(y, Tensor) else type(y).__name__}"
@@ -268,7 +268,7 @@ def hessian(
 
     def gradient(*tensors: Tensor) -> tuple:
         y = one_number("hessian", func)(*tensors)
-        return slopes((y,), tensors, (Tensor(np.ones_like(y.data)),), True, strict)
+        return slopes((y,), tensors, (Tensor(np.ones_like(y.array)),), True, strict)
 
     table = jacobian(gradient, given, create_graph, strict)
     return table if is_tuple else table[0][0]
@@ -287,7 +287,7 @@ def vhp(
     """
     call = Call("vhp", one_number("vhp", func), inputs, create_graph)
     call.checked(strict, "vhp")
-    seeds = (Tensor(np.ones_like(call.outputs[0].data)),)
+    seeds = (Tensor(np.ones_like(call.outputs[0].array)),)
     gradient = slopes(call.outputs, call.inputs, seeds, True, strict)
     found = slopes(gradient, call.inputs, directions("vhp", v, call.inputs), create_graph, strict)
     return call.given_back(create_graph), plain(found, call.inputs_are_tuple)

@@ -117,7 +117,7 @@ def gaps(name: str, values: Any) -> Any:
     n = values.shape[-1]
     one = as_in(values, np.eye(n, dtype=values.dtype))
     away = values[..., None, :] - values[..., :, None] + one
-    if np.any(np.asarray(away.data if isinstance(away, Tensor) else away) == 0):
+    if np.any(np.asarray(away.array if isinstance(away, Tensor) else away) == 0):
         raise NonFiniteError(
             f"linalg.{name}: two values are equal, and then their vectors have no gradient: any rotation of them is as good. "
             f"Use the values alone, or add noise to the matrix"
@@ -285,7 +285,7 @@ def svd(A: Any, full_matrices: bool = True) -> Singular:
             f"linalg.svd: the gradient of full_matrices=True is not defined for shape {tuple(A.shape)}, which is not square; "
             f"use full_matrices=False"
         )
-    return Singular(*[Tensor(part) for part in np.linalg.svd(floats(A.data))])
+    return Singular(*[Tensor(part) for part in np.linalg.svd(floats(A.array))])
 
 
 def svdvals(A: Any) -> Any:

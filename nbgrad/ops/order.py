@@ -222,7 +222,7 @@ def median(x: Any, dim: int | None = None, keepdim: bool = False) -> Any:
         return median(flatten(x), 0).values
     if x.ndim == 0:
         return sort(x)
-    no_elements("median", x.data, (dim_of(dim, x.ndim),))
+    no_elements("median", x.array, (dim_of(dim, x.ndim),))
     return Ordered(*along(x, dim, keepdim, middle))
 
 

@@ -21,7 +21,7 @@ def test_five_lines():
     x = np.linspace(-1, 1, 12).reshape(3, 4)
     for array in (x, x.T, x[::2, ::-1], x[:0], np.float64(2.0).reshape(())):
         assert check_vjp(op, array)
-        np.testing.assert_allclose(op(nb.Tensor(array)).data, array**3)
+        np.testing.assert_allclose(op(nb.Tensor(array)).array, array**3)
     assert op(2.0).item() == 8.0
 
 

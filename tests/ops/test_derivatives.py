@@ -25,10 +25,10 @@ def mixed(x, y):
 def test_vjp_and_jvp():
     whole = A * np.cos(X)
     y, found = vjp(product, *tensors(X, Y))
-    np.testing.assert_allclose(y.data, A @ np.sin(X))
-    np.testing.assert_allclose(found.data, Y @ whole)
+    np.testing.assert_allclose(y.array, A @ np.sin(X))
+    np.testing.assert_allclose(found.array, Y @ whole)
     y, found = jvp(product, *tensors(X, X))
-    np.testing.assert_allclose(found.data, whole @ X)
+    np.testing.assert_allclose(found.array, whole @ X)
     assert not y.requires_grad
     assert not found.requires_grad
 
@@ -36,15 +36,15 @@ def test_vjp_and_jvp():
 def test_several_inputs_and_outputs():
     x, y = tensors(X, Y)
     (_, _), (x_bar, y_bar) = vjp(mixed, (x, y), tensors(Y, np.array(2.0)))
-    np.testing.assert_allclose(x_bar.data, Y @ Y + 4 * X)
-    np.testing.assert_allclose(y_bar.data, X.sum() * Y)
+    np.testing.assert_allclose(x_bar.array, Y @ Y + 4 * X)
+    np.testing.assert_allclose(y_bar.array, X.sum() * Y)
     _, (a, b) = jvp(mixed, (x, y), (x, y))
-    np.testing.assert_allclose(a.data, X.sum() * Y * 2)
-    np.testing.assert_allclose(b.data, 2 * X @ X)
+    np.testing.assert_allclose(a.array, X.sum() * Y * 2)
+    np.testing.assert_allclose(b.array, 2 * X @ X)
     (xx, xy), (yx, yy) = jacobian(mixed, (x, y))
-    np.testing.assert_allclose(xx.data, np.outer(Y, np.ones(4)))
-    np.testing.assert_allclose(xy.data, X.sum() * np.eye(3))
-    np.testing.assert_allclose(yx.data, 2 * X)
+    np.testing.assert_allclose(xx.array, np.outer(Y, np.ones(4)))
+    np.testing.assert_allclose(xy.array, X.sum() * np.eye(3))
+    np.testing.assert_allclose(yx.array, 2 * X)
     assert yy.tolist() == [0, 0, 0]
 
 
@@ -63,24 +63,24 @@ def test_hessian_and_its_products():
 
     x, v = tensors(X, RNG.standard_normal(4))
     whole = hessian(function, x)
-    np.testing.assert_allclose(whole.data, whole.data.T, atol=1e-12)
-    slope = lambda x: nb.autograd.grad(function(x), x)[0].data  # noqa: E731
+    np.testing.assert_allclose(whole.array, whole.array.T, atol=1e-12)
+    slope = lambda x: nb.autograd.grad(function(x), x)[0].array  # noqa: E731
     columns = [
         (slope(nb.Tensor(X + 1e-6 * e, True)) - slope(nb.Tensor(X - 1e-6 * e, True))) / 2e-6
         for e in np.eye(4)
     ]
-    np.testing.assert_allclose(whole.data, np.array(columns).T, rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(whole.array, np.array(columns).T, rtol=1e-6, atol=1e-8)
     for form in (hvp, vhp):
         y, found = form(function, x, v)
         np.testing.assert_allclose(y.item(), function(x).item())
-        np.testing.assert_allclose(found.data, whole.data @ v.data)
+        np.testing.assert_allclose(found.array, whole.array @ v.array)
 
 
 def test_hessian_of_two_inputs():
     (xx, xy), (yx, yy) = hessian(lambda x, y: (x.sum() * y).sum(), tensors(X, Y))
-    assert (xx.data == 0).all()
-    assert (yy.data == 0).all()
-    assert (xy.data == 1).all()
+    assert (xx.array == 0).all()
+    assert (yy.array == 0).all()
+    assert (xy.array == 1).all()
     assert yx.shape == (3, 4)
 
 

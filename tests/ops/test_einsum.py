@@ -23,13 +23,13 @@ def test_numpy_gives_the_same(equation):
     y = nb.einsum(equation, *[nb.Tensor(x) for x in arrays])
     expected = np.einsum(equation, *arrays)
     assert y.shape == expected.shape
-    np.testing.assert_allclose(y.data, expected, atol=1e-12)
+    np.testing.assert_allclose(y.array, expected, atol=1e-12)
 
 
 def test_a_list_and_integers():
     x = nb.arange(4).reshape(2, 2)
     assert nb.einsum("ij->ji", [x]).tolist() == [[0, 2], [1, 3]]
-    assert nb.einsum("ij, jk -> ik", x, x).tolist() == (x.data @ x.data).tolist()
+    assert nb.einsum("ij, jk -> ik", x, x).tolist() == (x.array @ x.array).tolist()
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_mistakes(equation, shapes, words):
 def test_tensordot(dims):
     x, y = RNG.standard_normal((3, 3)), RNG.standard_normal((3, 3))
     z = nb.tensordot(nb.Tensor(x), nb.Tensor(y), dims)
-    np.testing.assert_allclose(z.data, np.tensordot(x, y, dims))
+    np.testing.assert_allclose(z.array, np.tensordot(x, y, dims))
 
 
 def test_tensordot_of_lengths_that_differ():

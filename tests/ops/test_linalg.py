@@ -15,13 +15,13 @@ RNG = np.random.default_rng(0)
 def test_numpy_gives_the_same(shape):
     a = RNG.standard_normal(shape)
     x = nb.Tensor(a)
-    np.testing.assert_allclose(linalg.inv(x).data, np.linalg.inv(a))
-    np.testing.assert_allclose(linalg.det(x).data, np.linalg.det(a))
+    np.testing.assert_allclose(linalg.inv(x).array, np.linalg.inv(a))
+    np.testing.assert_allclose(linalg.det(x).array, np.linalg.det(a))
     for found, expected in zip(linalg.slogdet(x), np.linalg.slogdet(a)):
-        np.testing.assert_allclose(found.data, expected)
+        np.testing.assert_allclose(found.array, expected)
     for n in (0, 1, 5, -2):
         np.testing.assert_allclose(
-            linalg.matrix_power(x, n).data, np.linalg.matrix_power(a, n), rtol=1e-6
+            linalg.matrix_power(x, n).array, np.linalg.matrix_power(a, n), rtol=1e-6
         )
 
 
@@ -29,7 +29,7 @@ def test_numpy_gives_the_same(shape):
 def test_solve(right):
     a = RNG.standard_normal((2, 1, 3, 3) if len(right) == 3 else (2, 3, 3))
     b = RNG.standard_normal(right)
-    x = linalg.solve(nb.Tensor(a), nb.Tensor(b)).data
+    x = linalg.solve(nb.Tensor(a), nb.Tensor(b)).array
     if right in ((3,), (2, 3)):
         np.testing.assert_allclose((a @ x[..., None])[..., 0], np.broadcast_to(b, x.shape))
     else:
@@ -40,7 +40,7 @@ def test_determinants_of_singular_matrices_have_gradients():
     a = np.array([[1.0, 2.0], [2.0, 4.0]])
     x = nb.tensor(a, requires_grad=True)
     linalg.det(x).backward()
-    np.testing.assert_allclose(x.grad.data, [[4, -2], [-2, 1]], atol=1e-12)
+    np.testing.assert_allclose(x.grad.array, [[4, -2], [-2, 1]], atol=1e-12)
     zero = np.zeros((3, 3))
     assert check_vjp(linalg.det, zero)
 
@@ -55,7 +55,7 @@ def test_multi_dot(sides):
     chain = [RNG.standard_normal(pair) for pair in itertools.pairwise(sides)]
     if len(chain) > 1:
         y = linalg.multi_dot([nb.Tensor(x) for x in chain])
-        np.testing.assert_allclose(y.data, np.linalg.multi_dot(chain))
+        np.testing.assert_allclose(y.array, np.linalg.multi_dot(chain))
     else:
         with pytest.raises(ShapeError, match="at least 2"):
             linalg.multi_dot([nb.Tensor(x) for x in chain])

@@ -14,12 +14,12 @@ INF = float("inf")
 def test_norms_of_matrices(ord, keepdim):
     a = RNG.standard_normal((2, 3, 4))
     found = linalg.norm(nb.Tensor(a), ord, (2, 1), keepdim)
-    np.testing.assert_allclose(found.data, np.linalg.norm(a, ord, (2, 1), keepdim))
+    np.testing.assert_allclose(found.array, np.linalg.norm(a, ord, (2, 1), keepdim))
     if ord is not None:
         np.testing.assert_allclose(
-            linalg.matrix_norm(nb.Tensor(a), ord).data, np.linalg.norm(a, ord, (1, 2))
+            linalg.matrix_norm(nb.Tensor(a), ord).array, np.linalg.norm(a, ord, (1, 2))
         )
-        np.testing.assert_allclose(linalg.norm(nb.Tensor(a[0]), ord).data, np.linalg.norm(a[0], ord))  # fmt: skip
+        np.testing.assert_allclose(linalg.norm(nb.Tensor(a[0]), ord).array, np.linalg.norm(a[0], ord))  # fmt: skip
 
 
 @pytest.mark.parametrize("ord", [0, 1, 2, 3.5, INF, -INF])
@@ -27,8 +27,8 @@ def test_norms_of_vectors(ord):
     a = RNG.standard_normal((2, 3))
     a[0, 1] = 0
     found = linalg.vector_norm(nb.Tensor(a), ord, 1)
-    np.testing.assert_allclose(found.data, np.linalg.norm(a, ord, 1))
-    np.testing.assert_allclose(linalg.norm(nb.Tensor(a), ord, 1).data, found.data)
+    np.testing.assert_allclose(found.array, np.linalg.norm(a, ord, 1))
+    np.testing.assert_allclose(linalg.norm(nb.Tensor(a), ord, 1).array, found.array)
     assert linalg.norm(nb.Tensor(a)).item() == pytest.approx(np.linalg.norm(a))
 
 

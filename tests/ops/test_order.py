@@ -16,10 +16,10 @@ def ties(x):
 def test_sort_and_argsort(x, axis):
     x = ties(x)
     values, places = nb.sort(nb.Tensor(x), axis)
-    np.testing.assert_array_equal(values.data, np.sort(x, axis))
-    np.testing.assert_array_equal(places.data, np.argsort(x, axis, kind="stable"))
+    np.testing.assert_array_equal(values.array, np.sort(x, axis))
+    np.testing.assert_array_equal(places.array, np.argsort(x, axis, kind="stable"))
     falling = nb.argsort(nb.Tensor(x), axis, descending=True)
-    np.testing.assert_array_equal(falling.data, np.argsort(-x, axis, kind="stable"))
+    np.testing.assert_array_equal(falling.array, np.argsort(-x, axis, kind="stable"))
 
 
 def test_nan_is_the_largest_and_bytes_fall():
@@ -35,28 +35,28 @@ def test_topk(x, k, axis, largest):
     k = min(k, x.shape[axis])
     values, places = nb.topk(nb.Tensor(x), k, axis, largest)
     order = np.argsort(-x if largest else x, axis).take(range(k), axis)
-    np.testing.assert_array_equal(places.data, order)
-    np.testing.assert_array_equal(values.data, np.take_along_axis(x, order, axis))
+    np.testing.assert_array_equal(places.array, order)
+    np.testing.assert_array_equal(values.array, np.take_along_axis(x, order, axis))
     some = nb.topk(nb.Tensor(x), k, axis, largest, sorted=False)
     if 0 < k < x.shape[axis]:
-        np.testing.assert_array_equal(some.indices.data, np.sort(order, axis))
+        np.testing.assert_array_equal(some.indices.array, np.sort(order, axis))
 
 
 @given(x=arrays(shapes(min_dims=1)), k=st.integers(1, 4))
 def test_kthvalue_and_median(x, k):
     n = x.shape[0]
     k = min(k, n)
-    np.testing.assert_array_equal(nb.Tensor(x).kthvalue(k, 0).values.data, np.sort(x, 0)[k - 1])
+    np.testing.assert_array_equal(nb.Tensor(x).kthvalue(k, 0).values.array, np.sort(x, 0)[k - 1])
     values, places = nb.Tensor(x).median(0, True)
-    np.testing.assert_array_equal(values.data[0], np.sort(x, 0)[(n - 1) // 2])
-    np.testing.assert_array_equal(values.data, np.take_along_axis(x, places.data, 0))
+    np.testing.assert_array_equal(values.array[0], np.sort(x, 0)[(n - 1) // 2])
+    np.testing.assert_array_equal(values.array, np.take_along_axis(x, places.array, 0))
     assert nb.median(nb.Tensor(x)).item() == np.sort(x, None)[(x.size - 1) // 2]
 
 
 def test_median_of_nan_and_of_one():
     values, places = nb.tensor([[1.0, np.nan, 0.0], [3.0, 1.0, 2.0]]).median(1)
-    assert np.isnan(values.data[0])
-    assert (places.tolist(), values.data[1]) == ([1, 2], 2.0)
+    assert np.isnan(values.array[0])
+    assert (places.tolist(), values.array[1]) == ([1, 2], 2.0)
     assert nb.tensor(3.0).median(0).values.item() == nb.tensor(3.0).kthvalue(1).values.item() == 3
 
 
@@ -64,7 +64,7 @@ def test_median_of_nan_and_of_one():
 def test_take_along_dim(x):
     places = np.argsort(x, 1)
     np.testing.assert_array_equal(
-        nb.take_along_dim(nb.Tensor(x), nb.Tensor(places), 1).data, np.sort(x, 1)
+        nb.take_along_dim(nb.Tensor(x), nb.Tensor(places), 1).array, np.sort(x, 1)
     )
     assert nb.take_along_dim(nb.Tensor(x), nb.tensor([[5]])).tolist() == [x.ravel()[5]]
 

@@ -14,13 +14,13 @@ AXES = st.sampled_from([0, -1])
 @pytest.mark.parametrize(("op", "reference"), [(nb.cumsum, np.cumsum), (nb.cumprod, np.cumprod)])
 @given(x=arrays(shapes(min_side=0)), axis=AXES)
 def test_running_sums_and_products(op, reference, x, axis):
-    np.testing.assert_allclose(op(nb.Tensor(x), axis).data, reference(x, axis))
+    np.testing.assert_allclose(op(nb.Tensor(x), axis).array, reference(x, axis))
 
 
 @given(x=arrays(shapes(min_side=0)), dim=st.sampled_from([None, 0, -1]), keepdim=st.booleans())
 def test_prod(x, dim, keepdim):
     y = nb.prod(nb.Tensor(x), dim, keepdim)
-    np.testing.assert_allclose(y.data, np.prod(x, dim, keepdims=keepdim))
+    np.testing.assert_allclose(y.array, np.prod(x, dim, keepdims=keepdim))
 
 
 @pytest.mark.parametrize(
@@ -30,8 +30,8 @@ def test_prod(x, dim, keepdim):
 def test_extrema_so_far(op, ufunc, x, axis):
     x = np.round(x)
     values, places = op(nb.Tensor(x), axis)
-    np.testing.assert_array_equal(values.data, ufunc.accumulate(x, axis))
-    np.testing.assert_array_equal(values.data, np.take_along_axis(x, places.data, axis))
+    np.testing.assert_array_equal(values.array, ufunc.accumulate(x, axis))
+    np.testing.assert_array_equal(values.array, np.take_along_axis(x, places.array, axis))
 
 
 def test_the_last_of_equal_ones():
@@ -67,11 +67,11 @@ def test_recurrence(x, factors):
     y, last = np.empty_like(x), 0.0
     for i in range(4):
         y[:, i] = last = x[:, i] + factors[:, i] * last
-    np.testing.assert_allclose(recurrence(nb.Tensor(x), nb.Tensor(factors)).data, y)
+    np.testing.assert_allclose(recurrence(nb.Tensor(x), nb.Tensor(factors)).array, y)
     assert check_vjp(recurrence, x, factors)
     assert check_double(recurrence, x, factors)
 
 
 @given(x=arrays((3, 4)), n=st.integers(0, 3))
 def test_diff(x, n):
-    np.testing.assert_allclose(nb.diff(nb.Tensor(x), n).data, np.diff(x, n), atol=1e-14)
+    np.testing.assert_allclose(nb.diff(nb.Tensor(x), n).array, np.diff(x, n), atol=1e-14)
