@@ -17,6 +17,7 @@ import numpy as np
 
 from nbgrad.autograd.buffers import is_sole
 from nbgrad.autograd.grad_buffer import accumulate
+from nbgrad.autograd.grad_mode import set_enabled
 from nbgrad.autograd.sparse import copied
 from nbgrad.autograd.tensor import Tensor
 from nbgrad.dist_autograd import context_rows as rows
@@ -35,6 +36,17 @@ class ThreadState(threading.local):
 
 
 thread = ThreadState()
+
+
+def alone(run: Any, *arguments: Any) -> Any:
+    """Run code of the user that a pass needs: outside any context, recording nothing."""
+    before = thread.context, set_enabled(False)
+    thread.context = None
+    try:
+        return run(*arguments)
+    finally:
+        thread.context = before[0]
+        set_enabled(before[1])
 
 
 class Context:

@@ -10,9 +10,8 @@ import time
 from collections import deque
 from typing import Any
 
-from nbgrad.autograd.grad_mode import set_enabled
 from nbgrad.dist_autograd import ledger
-from nbgrad.dist_autograd.context import Contexts, thread
+from nbgrad.dist_autograd.context import Contexts
 from nbgrad.dist_autograd.context_rows import MASK, WORD
 from nbgrad.dist_autograd.failure import pack_failure, raise_failure
 from nbgrad.dist_autograd.part import Part
@@ -95,7 +94,7 @@ class Engine:
         )
         part = Part(self, context, pass_id, row)
         part.retain = retain
-        part.busy = True
+        part.busy.acquire()
         context.passes[pass_id] = part
         try:
             if timeout:
@@ -126,8 +125,6 @@ class Engine:
 
     def seed(self, part: Part, roots: list) -> None:
         """The caller's own message, and what came meanwhile."""
-        before = thread.context, set_enabled(False)
-        thread.context = None
         start_ns = time.perf_counter_ns()
         try:
             if ledger.status(part.row) == ledger.RUNNING:
@@ -139,8 +136,6 @@ class Engine:
         finally:
             part.ended_ns = time.perf_counter_ns()
             part.computing_ns += part.ended_ns - start_ns
-            thread.context = before[0]
-            set_enabled(before[1])
             self.give_back(part.row, part.id, part.context.id)
             part.end_seed()
 
@@ -215,7 +210,9 @@ class Engine:
     def on_message(self, message: tuple) -> Any:
         """A message of a pass: to its part, which is made if this is the first one here."""
         pass_id, context_id = message[H0], message[H1]
-        context = self.contexts.table.get(context_id) or self.contexts.get(context_id)
+        context = self.contexts.table.get(context_id)
+        if context is None:
+            context = self.contexts.get(context_id)
         part = context.passes.get(pass_id) if context is not None else None
         if part is None:
             row = self.address(pass_id)
@@ -226,12 +223,16 @@ class Engine:
             if context.passes:
                 context.merge_done()
             part = context.passes[pass_id] = Part(self, context, pass_id, row)
-        return part.submit(message)
+        part.queue.append(message)
+        return part if part.busy.acquire(False) else None  # Note [Part] P4
 
     def give_back(self, row: int, pass_id: int, context_id: int) -> None:
         """A unit back; whoever brings the counter to 0 ends the pass or starts the settle round."""
-        if not ledger.give_back(row, 1):
-            return
+        if ledger.give_back(row, 1):
+            self.at_zero(row, pass_id, context_id)
+
+    def at_zero(self, row: int, pass_id: int, context_id: int) -> None:
+        """The counter of units is 0: Note [Ledger] G2."""
         while True:
             if ledger.close(row):
                 self.wake(pass_id >> 48)

@@ -9,6 +9,8 @@ A part is an actor: messages are queued, and one thread at a time handles them.
 P1 (order)     a node runs when all its seen users have delivered, something or "absent".
 P2 (absent)    a node all of whose inputs are absent runs no VJP and no hook, frees nothing, and delivers absent.
 P3 (owned)     the table adds in place only into sums that it made itself (`owned`), and never after they were posted.
+P4 (actor)     who queues a message tries `busy` after it; who handles messages releases `busy`, then looks at the queue again.
+               So one of the two sees the other, and no message is left (! the other order leaves one).
 """
 
 import threading
@@ -19,8 +21,8 @@ from typing import Any
 import numpy as np
 
 from nbgrad.autograd.anomaly import Trace, refuse_nan
+from nbgrad.autograd.function import pull_back
 from nbgrad.autograd.grad_buffer import add_into, added, one_like
-from nbgrad.autograd.grad_mode import set_enabled
 from nbgrad.autograd.hooks import run_post, run_pre
 from nbgrad.autograd.leaf_hooks import run_leaf, run_leaf_post
 from nbgrad.autograd.node import class_name
@@ -28,36 +30,41 @@ from nbgrad.autograd.sparse import densified
 from nbgrad.autograd.tensor import Tensor
 from nbgrad.autograd.versions import Latest, check_node
 from nbgrad.dist_autograd import ledger
-from nbgrad.dist_autograd.context import thread
+from nbgrad.dist_autograd.context import alone
 from nbgrad.dist_autograd.send_recv import (
+    RETAIN,
+    WIDE,
     RecvRpcBackward,
     note_gradient,
-    pack_gradient,
-    pack_mask,
+    post_gradient,
     run_send_hooks,
     unpack_mask,
 )
 from nbgrad.dist_autograd.settle import on_letter, post_letters, speak
 from nbgrad.dist_autograd.walk import walk
-from nbgrad.errors import GraphError, ProtocolError
+from nbgrad.errors import ProtocolError
 from nbgrad.rpc.message import ARRAYS, GRAD, H2, H3, H4, KIND
 from nbgrad.rpc.request import is_interrupt
-from nbgrad.shm.binding import block_of
 
 ndarray = np.ndarray
-RETAIN = 1  # flag in h3 of a GRAD
 
 
 class Part:
     """This worker's part of one pass; calling it handles the queued messages."""
+
+    __slots__ = (
+        "absent", "agent", "asked", "busy", "computing_ns", "contacted", "context", "declared", "ended_ns", "engine", "fast",
+        "has_user_code", "id", "in_hook", "interrupt", "is_silent", "leaves", "n_copied", "n_gradients", "n_messages",
+        "n_nodes", "n_zero_copy", "node", "owned", "queue", "retain", "row", "seen", "served", "snapshot", "started_ns",
+        "table", "words",
+    )  # fmt: skip
 
     def __init__(self, engine: Any, context: Any, pass_id: int, row: int):
         self.engine, self.context, self.id, self.row = engine, context, pass_id, row
         self.agent = engine.agent
         self.fast = ledger.mode(row) == ledger.FAST
         self.queue: deque = deque()
-        self.busy = False
-        self.lock = threading.Lock()
+        self.busy = threading.Lock()  # held by the thread that handles messages: Note [Part] P4
         self.contacted = self.asked = False
         # Has not told yet what it does not use: that comes after the first message, for whose results others wait.
         self.is_silent = False
@@ -70,9 +77,8 @@ class Part:
         self.snapshot: dict = {}  # K: message id -> SendRpcBackward
         self.served: set = set()
         self.absent: set = set()  # of the served: those that got the word that there is no gradient
-        self.declared: set = (
-            set()
-        )  # message ids of recvs outside of this pass, whose sends were told that they get none
+        # Message ids of recvs outside of this pass, whose sends were told that they get none.
+        self.declared: set = set()
         self.words: dict = {}  # rank -> negated message ids of recvs inside that got none, to be told at the end of `drain`
         self.leaves: dict = {}  # leaf -> its sum in this pass
         self.node: Any = None  # node or leaf that runs now, for error messages
@@ -84,9 +90,8 @@ class Part:
     def outcome(self) -> int:
         """RUNNING, DONE, or the pass has failed: what becomes of `leaves`."""
         state = ledger.outcome(self.row, self.id)
-        return (
-            ledger.DONE if state == ledger.FREE else state
-        )  # failed rows are not reused before they are dropped here
+        # Failed rows are not reused before they are dropped here.
+        return ledger.DONE if state == ledger.FREE else state
 
     def statistics(self) -> tuple:
         """The fields of a PartStatistics."""
@@ -105,22 +110,11 @@ class Part:
 
     # ------------------------------------------------------------ actor
 
-    def submit(self, message: tuple) -> Any:
-        """Queue a message; work to run if nobody is at it."""
-        with self.lock:
-            self.queue.append(message)
-            if self.busy:
-                return None
-            self.busy = True
-        return self
-
     def end_seed(self) -> None:
         """The caller's own message is handled: on to what came meanwhile."""
-        with self.lock:
-            if not self.queue:
-                self.busy = False
-                return
-        self()
+        self.busy.release()
+        if self.queue and self.busy.acquire(False):
+            self()
 
     def may_run_for(self, waited: Any) -> bool:
         """Whether a thread may run this that waits for `waited` inside user code.
@@ -130,7 +124,7 @@ class Part:
         """
         if not self.contacted and ledger.status(self.row) == ledger.RUNNING:
             try:
-                self.contact(())  # the caller of `submit` has this part for itself
+                self.contact(())  # the caller holds `busy`
             except Exception as error:
                 self.engine.failed(self, error)
         if not self.has_user_code:
@@ -138,22 +132,17 @@ class Part:
         return getattr(waited, "row", 0) == self.row and not waited.deadline
 
     def __call__(self) -> None:
-        before = thread.context, set_enabled(False)
-        thread.context = None  # nodes run outside any context, and record nothing
         start_ns = time.perf_counter_ns()
-        try:
-            while True:
-                with self.lock:
-                    if not self.queue:
-                        self.busy = False
-                        break
-                    message = self.queue.popleft()
-                self.handle(message)
-        finally:
-            self.ended_ns = time.perf_counter_ns()
-            self.computing_ns += self.ended_ns - start_ns
-            thread.context = before[0]
-            set_enabled(before[1])
+        queue, busy = self.queue, self.busy
+        while True:
+            while queue:
+                self.handle(queue.popleft())  # (a name for it here would hold its blocks)
+            self.ended_ns = end_ns = time.perf_counter_ns()
+            self.computing_ns += end_ns - start_ns
+            busy.release()
+            if not queue or not busy.acquire(False):
+                break
+            start_ns = end_ns
         if self.interrupt is not None:
             interrupt, self.interrupt = self.interrupt, None
             raise interrupt
@@ -162,9 +151,10 @@ class Part:
         """One message, and its unit back."""
         try:
             if ledger.status(self.row) == ledger.RUNNING:
-                self.contact(())
+                if not self.contacted:
+                    self.contact(())
                 if message[KIND] == GRAD:
-                    self.on_grad(message)
+                    self.on_grad(message[H2], message[H3], message[H4], message[ARRAYS])
                 else:
                     on_letter(self, message)
                 if self.is_silent:
@@ -175,8 +165,9 @@ class Part:
             if is_interrupt(error):  # raised when what is queued has given its units back
                 self.interrupt = error
         finally:
-            del message  # blocks of a dropped message go back before its unit
-            self.engine.give_back(self.row, self.id, self.context.id)
+            del message  # its blocks go back before its unit
+            if ledger.give_back(self.row, 1):
+                self.engine.at_zero(self.row, self.id, self.context.id)
 
     # ------------------------------------------------------------ counting
 
@@ -212,9 +203,8 @@ class Part:
         self.is_silent = False
         speak(self)
 
-    def on_grad(self, message: tuple) -> None:
+    def on_grad(self, message_id: int, flags: int, mask: int, arrays: tuple) -> None:
         """The gradient of one of our sends."""
-        message_id, flags, arrays = message[H2], message[H3], message[ARRAYS]
         send = self.snapshot.get(message_id)
         if send is None:  # sent after the snapshot: not part of this pass
             raise ProtocolError(
@@ -225,21 +215,29 @@ class Part:
         if trace:
             note_gradient(trace, send, self.agent, self.id, time.perf_counter_ns())
         self.retain = bool(flags & RETAIN)
-        arrays, mask = unpack_mask(arrays, message[H4])
+        if mask >= WIDE:
+            arrays, mask = unpack_mask(arrays, mask)
         if send.hooks is not None:
             self.node = send
             arrays, mask = self.hooked(run_send_hooks, send, arrays, mask)
         k = 0
         ready: list = []
+        table = self.table
         for edge in send.edges:
+            entry = table[edge[0]]
             if mask & 1:
-                self.deliver(edge, arrays[k], ready)
+                if entry[1] is None:
+                    entry[1] = arrays[k]
+                else:
+                    self.add(edge, entry, arrays[k])
                 k += 1
-            else:
-                self.deliver(edge, None, ready)
             mask >>= 1
-        del message, arrays
-        self.drain(ready)
+            entry[0] -= 1
+            if not entry[0]:
+                ready.append(edge[0])
+        del arrays
+        if ready:
+            self.drain(ready)
 
     def serve_nothing(self, message_id: int, ready: list) -> None:
         """One of our sends gets no gradient in this pass."""
@@ -254,50 +252,54 @@ class Part:
         self.served.add(message_id)
         ledger.serve(self.row, 1)
 
-    def post(
-        self, target: int, kind: int, message_id: int, flags: int, mask: int, arrays: tuple
-    ) -> None:
-        self.n_messages += 1
-        ids = self.id, self.context.id, message_id
-        self.agent.post(target, self.row, kind, *ids, flags, mask, 0, arrays, None)
-
     # ------------------------------------------------------------ running nodes
 
     def deliver(self, edge: tuple, g: Any, ready: list) -> None:
         """One user of the target has delivered `g`, or None: absent."""
-        target, idx = edge
-        entry = self.table[target]
+        entry = self.table[edge[0]]
         if g is not None:
-            total = entry[1]
-            if total is None:
-                entry[1] = g
-            elif type(total) is list:
-                part = total[idx]
-                if part is None:
-                    total[idx] = g
-                elif (target, idx) in self.owned:
-                    add_into(g, part)
-                else:
-                    total[idx] = part = added(part, g)
-                    if part.__class__ is ndarray:  # a sparse sum is a new object each time
-                        self.owned.add((target, idx))
-            elif target in self.owned:
-                add_into(g, total)
-            else:
-                entry[1] = total = added(total, g)
-                if total.__class__ is ndarray:
-                    self.owned.add(target)
+            self.add(edge, entry, g)
         entry[0] -= 1
         if not entry[0]:
-            ready.append(target)
+            ready.append(edge[0])
+
+    def add(self, edge: tuple, entry: list, g: Any) -> None:
+        """Add `g` to what has come for a target."""
+        target, idx = edge
+        total = entry[1]
+        if total is None:
+            entry[1] = g
+        elif type(total) is list:
+            part = total[idx]
+            if part is None:
+                total[idx] = g
+            elif (target, idx) in self.owned:
+                add_into(g, part)
+            else:
+                total[idx] = part = added(part, g)
+                if part.__class__ is ndarray:  # a sparse sum is a new object each time
+                    self.owned.add((target, idx))
+        elif target in self.owned:
+            add_into(g, total)
+        else:
+            entry[1] = total = added(total, g)
+            if total.__class__ is ndarray:
+                self.owned.add(target)
 
     def drain(self, ready: list) -> None:
         """Run nodes until none is ready; look at the pass's state before each."""
-        table, row, deliver, trace = self.table, self.row, self.deliver, self.agent.trace
+        table, row, trace = self.table, self.row, self.agent.trace
         while ready:
             node = ready.pop()
             entry = table[node]
             g, entry[1] = entry[1], None
+            absent = g is None
+            if type(g) is list:
+                entry[1] = [None] * node.n_outputs
+                absent = [part for part in g if part is not None] == []
+            if type(node) is RecvRpcBackward:
+                post_gradient(self, node, g, absent)
+                continue
             if isinstance(node, Tensor):
                 if g is not None:
                     if not node.hooks:
@@ -305,19 +307,10 @@ class Part:
                     elif ledger.status(row) == ledger.RUNNING:
                         self.leaves[node] = self.hooked_leaf(node, g)
                 continue
-            many = type(g) is list
-            if many:
-                absent = not any(part is not None for part in g)
-                entry[1] = [None] * node.n_outputs
-            else:
-                absent = g is None
-            if type(node) is RecvRpcBackward:
-                self.post_gradient(node, g, absent)
-                continue
             if absent:
                 for edge in node.edges:
                     if edge is not None:
-                        deliver(edge, None, ready)
+                        self.deliver(edge, None, ready)
                 continue
             if ledger.status(row) != ledger.RUNNING:
                 return
@@ -328,26 +321,39 @@ class Part:
             if node.seq < Latest.seq:
                 check_node(node)
             start_ns = time.perf_counter_ns() if trace else 0
+            vjp = node.vjp
             try:
-                cotangents = node.vjp(node.residuals, g)
+                cotangents = (
+                    vjp(node.residuals, g)
+                    if vjp is not pull_back
+                    else alone(pull_back, node.residuals, g)
+                )
             except Exception:
                 g = densified(g)
                 if g is None:
                     raise
-                cotangents = node.vjp(node.residuals, g)  # it does not take sparse ones
+                cotangents = alone(vjp, node.residuals, g)  # it does not take sparse ones
             if start_ns:
                 trace("backward", class_name(node.name), start_ns)
             if Trace.checks:
                 refuse_nan(node, cotangents)
             if node.hooks is not None:
                 cotangents = self.hooked(run_post, node, cotangents, g)
-            if not self.retain and node.residuals is not None:
+            if node.residuals is not None and not self.retain:
                 node.release()
-            g = entry = None
+            g = None
             for edge, cotangent in zip(node.edges, cotangents):
                 if edge is not None:
-                    deliver(edge, cotangent, ready)
-            cotangents = cotangent = None
+                    entry = table[edge[0]]
+                    if cotangent is not None:
+                        if entry[1] is None:
+                            entry[1] = cotangent
+                        else:
+                            self.add(edge, entry, cotangent)
+                    entry[0] -= 1
+                    if not entry[0]:
+                        ready.append(edge[0])
+            cotangents = cotangent = entry = None
         if self.words:
             letters, self.words = self.words, {}
             post_letters(self, letters)
@@ -355,7 +361,7 @@ class Part:
     def hooked(self, run: Any, *arguments: Any) -> Any:
         """Run hooks of the user; an error in them is told as theirs."""
         self.in_hook = True
-        found = run(*arguments)
+        found = alone(run, *arguments)
         self.in_hook = False
         return found
 
@@ -363,38 +369,7 @@ class Part:
         """The sum of a leaf after its hooks."""
         self.node, self.in_hook = leaf, True
         self.owned.discard(leaf)  # a hook may keep the sum, or give one that it keeps
-        g = run_leaf(leaf, g)
-        run_leaf_post(leaf, g)
+        g = alone(run_leaf, leaf, g)
+        alone(run_leaf_post, leaf, g)
         self.in_hook = False
         return g
-
-    def post_gradient(self, node: RecvRpcBackward, g: Any, absent: bool) -> None:
-        """A recv function has all of its gradients: they go to its send."""
-        self.node = node
-        if node.message_id not in self.context.recvs:
-            raise GraphError(
-                f"a result in this graph came from worker {self.agent.session.names[node.source]!r} in another autograd "
-                f"context than {self.context.id}: call backward with the id of the context in which the call was made, "
-                f"before the end of its `with` block"
-            )
-        if absent and not self.fast:
-            self.words.setdefault(node.source, []).append(-node.message_id)
-            return
-        hooks = None if absent else node.hooks
-        if hooks is not None:
-            g = self.hooked(run_pre, node, g)
-        trace = self.agent.trace
-        start_ns = time.perf_counter_ns() if trace else 0
-        arrays, mask = pack_gradient(node, g if type(g) is list else [g], self.fast)
-        for part in arrays:
-            if part.base is not None and block_of(part):
-                self.n_zero_copy += part.nbytes
-            else:
-                self.n_copied += part.nbytes
-        self.n_gradients += 1
-        sent, mask = pack_mask(tuple(arrays), mask)
-        self.post(node.source, GRAD, node.message_id, RETAIN if self.retain else 0, mask, sent)
-        if trace:
-            note_gradient(trace, node, self.agent, self.id, start_ns)
-        if hooks is not None:
-            self.hooked(run_post, node, (), g)

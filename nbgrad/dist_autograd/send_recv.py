@@ -5,6 +5,7 @@ sender   tensors ◄──edges── SendRpcBackward        RecvRpcBackward ◄
                                    └──── GRAD message ◄───┘        in the backward pass
 """
 
+import time
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,11 @@ import numpy as np
 from nbgrad.autograd.hooks import run_post, run_pre
 from nbgrad.autograd.node import Node, next_seq
 from nbgrad.errors import GraphError
+from nbgrad.rpc.message import GRAD
+from nbgrad.shm.binding import block_of
+from nbgrad.shm.wire import SENT
+
+RETAIN = 1  # flag in h3 of a GRAD
 
 
 class SendRpcBackward(Node):
@@ -75,16 +81,24 @@ def note_gradient(trace: Any, node: Node, agent: Any, pass_id: int, start_ns: in
     trace(kind, f"gradient({names[source]} -> {names[to]})", start_ns, flow)
 
 
-def pack_gradient(recv: RecvRpcBackward, g: list, zeros: bool) -> tuple[list, int]:
+def stranger(source: str, context_id: int) -> GraphError:
+    """What is wrong with a recv function that the pass's context does not have."""
+    return GraphError(
+        f"a result in this graph came from worker {source!r} in another autograd context than {context_id}: call backward "
+        f"with the id of the context in which the call was made, before the end of its `with` block"
+    )
+
+
+def pack_gradient(recv: RecvRpcBackward, g: list, zeros: bool) -> tuple[tuple, int]:
     """(arrays, mask) of a gradient message; with `zeros`, no slot is left out."""
-    mask, arrays = 0, []
-    for slot, part in enumerate(g):
-        if part is None and zeros:
-            part = np.zeros(*recv.like[slot])  # the original's explicit zeros
+    if zeros:  # the original's explicit ones
+        g = [np.zeros(*like) if part is None else part for part, like in zip(g, recv.like)]
+    mask, bit = 0, 1
+    for part in g:
         if part is not None:
-            mask |= 1 << slot
-            arrays.append(part)
-    return arrays, mask
+            mask |= bit
+        bit <<= 1
+    return tuple([part for part in g if part is not None]), mask
 
 
 # A message has one word for its mask of slots.  Where that has not enough bits, the mask goes as one more array.
@@ -104,3 +118,40 @@ def unpack_mask(arrays: tuple, word: int) -> tuple[tuple, int]:
     if not word & WIDE:
         return arrays, word
     return arrays[:-1], int.from_bytes(arrays[-1].tobytes(), "little")
+
+
+def post_gradient(part: Any, node: RecvRpcBackward, g: Any, absent: bool) -> None:
+    """A recv function has all of its gradients: they go to its send."""
+    part.node = node
+    if node.message_id not in part.context.recvs:
+        raise stranger(part.agent.session.names[node.source], part.context.id)
+    if absent and not part.fast:
+        part.words.setdefault(node.source, []).append(-node.message_id)
+        return
+    hooks = None if absent else node.hooks
+    if hooks is not None:
+        g = part.hooked(run_pre, node, g)
+    agent = part.agent
+    trace = agent.trace
+    start_ns = time.perf_counter_ns() if trace else 0
+    arrays: tuple = (g,)
+    mask = 1
+    if absent or type(g) is list:
+        arrays, mask = pack_gradient(node, g if type(g) is list else [g], part.fast)
+    for array in arrays:
+        if array.base is not None and block_of(array):
+            part.n_zero_copy += array.nbytes
+        else:
+            part.n_copied += array.nbytes
+    part.n_gradients += 1
+    part.n_messages += 1
+    if mask >= WIDE:
+        arrays, mask = pack_mask(arrays, mask)
+    to, flags = node.source, RETAIN if part.retain else 0
+    header = part.row, GRAD, part.id, part.context.id, node.message_id, flags, mask, 0
+    if to == agent.rank or agent.native_post(to, *header, arrays, None) != SENT:
+        agent.post(to, *header, arrays, None)
+    if trace:
+        note_gradient(trace, node, agent, part.id, start_ns)
+    if hooks is not None:
+        part.hooked(run_post, node, (), g)

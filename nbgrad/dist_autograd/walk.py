@@ -32,17 +32,16 @@ def walk(starts: list, table: dict, seen: set) -> bool:
                 continue
             target = edge[0]
             entry = table.get(target)
-            if entry is not None:
+            if entry is not None:  # then it has been seen, too
                 entry[0] += 1
             elif isinstance(target, Tensor):
                 table[target] = [1, None]
                 if target.hooks:
                     has_user_code = True
-                continue
             else:
                 n = target.n_outputs
                 table[target] = [1, None if n == 1 else [None] * n]
-            if target not in seen and not isinstance(target, Tensor):
-                seen.add(target)
-                starts.append(target)
+                if target not in seen:  # (a start, else)
+                    seen.add(target)
+                    starts.append(target)
     return has_user_code

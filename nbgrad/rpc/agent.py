@@ -30,7 +30,7 @@ from nbgrad.rpc.departures import Departures
 from nbgrad.rpc.future import Future, agents
 from nbgrad.rpc.message import ARRAYS, CHUNK, EXTRA, KIND, PARTS, SOURCE
 from nbgrad.rpc.patience import Patience, warning_s
-from nbgrad.rpc.serving import Serving
+from nbgrad.rpc.serving import FIRST_SLICE_NS, Serving
 from nbgrad.shm import arena, bell, words
 from nbgrad.shm.binding import Binding, block_of, current
 from nbgrad.shm.layout import BUSY as BUSY_WORD
@@ -276,13 +276,18 @@ class Agent:
     def pop_until(self, future: Any) -> Any:
         """Pop and handle messages until the future is finished or there is work; the caller holds the role."""
         mask, handled, is_first = 0, False, True
-        while not future.finished:
-            message = self.next_message(mask)
+        handlers, serving, backlog = self.handlers, self.serving, self.backlog
+        is_far = serving.next_deadline > self.last_message + 1.0  # s: no first slice is cut
+        while True:
+            message = backlog.popleft() if backlog else self.take(mask)
             if message is not None:
                 mask, handled, is_first = 0, True, True
-                work = self.handle(message)
+                handler = handlers.get(message[KIND], self.handle)  # (not there: it has flags)
+                work = handler(message)
                 if work is not None:
                     return work
+                if future.finished:
+                    return None
             elif handled:  # other threads may wait for what came: Note [Role] W2
                 handled = False
                 bell.bump_epoch(self.own)
@@ -290,13 +295,12 @@ class Agent:
                 future.finished
             ):  # the bit that `take` has just cleared may have meant that, and no message
                 return None
-            elif self.wait_bell(self.serving.slice(is_first)):
+            elif self.wait_bell(FIRST_SLICE_NS if is_first and is_far else serving.slice(is_first)):
                 mask, is_first = 0, True
                 self.last_message = time.monotonic()
             else:
                 self.look(future)
                 mask, is_first = self.everybody, False  # the doorbell is a hint
-        return None
 
     def run(self, work: Any, serving: bool, waited: Any) -> None:
         """Run what a handler gave back, here if this thread, which waits for `waited`, may; else on a serving thread."""
@@ -375,9 +379,7 @@ class Agent:
         return follower
 
     def stop(self) -> None:
-        """End the serving threads; the agent is of no use afterwards.
-
-        A thread may still be inside a request when its worker leaves: what it does later must not reach shared memory,
+        """End the serving threads; a thread may still be inside a request, and what it does later must not reach shared memory,
         where the next group of these processes may live by then.
         """
         self.closing = True
@@ -386,15 +388,12 @@ class Agent:
         )
         self.changed()
         self.serving.stop()
-        self.native_post = self.take = has_left
+        self.native_post = self.take = fault.raised(
+            RpcError("this worker has left its group, so nothing can be sent any more")
+        )
         self.spare = ctypes.create_string_buffer(2 * PAGE)
         self.own = ctypes.addressof(self.spare) + PAGE & -PAGE
         self.epoch_word = self.own + EPOCH
         if agents and agents[-1] is self:
             agents.pop()
             current.remove(self.binding)
-
-
-def has_left(*arguments: Any) -> NoReturn:
-    """What posts and takes after `Agent.stop`."""
-    raise RpcError("this worker has left its group, so nothing can be sent any more")

@@ -90,6 +90,8 @@ class Serving:
     def __init__(self, agent):
         pass
 
+    next_deadline = float("inf")
+
     def slice(self, is_first=False):
         return 5_000_000
 
@@ -169,7 +171,7 @@ class Group:
                 key,
                 part.contacted,
                 part.asked,
-                part.busy,
+                part.busy.holder is not None,
                 len(part.queue),
                 len(part.served),
                 len(part.declared),

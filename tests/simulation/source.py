@@ -37,6 +37,9 @@ REBUILT = {  # modules whose Python functions and classes are rebuilt, so that t
 }
 
 
+SLOT = types.MemberDescriptorType
+
+
 class PatchError(Exception):
     """A patch does not fit the source, or nothing ran the patched function."""
 
@@ -124,7 +127,7 @@ class Source:
         if getattr(thing, "__module__", None) in REBUILT:
             if isinstance(thing, types.FunctionType):
                 return self.function(thing, False)
-            if isinstance(thing, type) and "__slots__" not in vars(thing):
+            if isinstance(thing, type):
                 return self.once(thing, lambda: self.rebuilt(thing))
         return thing
 
@@ -178,7 +181,7 @@ class Source:
                 value = self.function(value, False)
             elif isinstance(value, property):
                 value = property(self.function(value.fget, False))
-            if name not in ("__dict__", "__weakref__"):
+            if name not in ("__dict__", "__weakref__") and not isinstance(value, SLOT):
                 made[name] = value
         return type(cls.__name__, cls.__bases__, made)
 

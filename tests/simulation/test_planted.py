@@ -27,13 +27,14 @@ NAMES = {
     "store": atomics.store,
     "store_relaxed": atomics.store_relaxed,
 }
-GIVE_BACK = "self.engine.give_back(self.row, self.id, self.context.id)"
+GIVE_BACK = """if ledger.give_back(self.row, 1):
+            self.engine.at_zero(self.row, self.id, self.context.id)"""
 
 DECREMENT_FIRST = [  # the unit of a message goes back before its children are counted
     Patch(
         Part.handle,
         "    try:\n        if ledger.status(",
-        f"    {GIVE_BACK}\n    try:\n        if ledger.status(",
+        f"    {GIVE_BACK}\n    try:\n        if ledger.status(",  # (its body is indented enough for both)
     ),
     Patch(Part.handle, f"        {GIVE_BACK}\n", ""),
 ]
