@@ -2,6 +2,16 @@
 
 trainer                              each owner
 step(context_id) ── one call ──►     gradients of that context, one native pass per parameter
+
+Note [Trainers]
+~~~~~~~~~~~~~~~
+Several trainers may use the same parameters at will: between the forward and the backward pass of one, another one steps.
+T1 (own values)  a pass computes with the parameters that its forward calls saw: while there are other contexts on the owner, a
+                 step writes the new values elsewhere, and then lets the parameter show them.
+T2 (whole)       a forward call sees a parameter before or after a step, never a mixture.  Where other trainers are possible,
+                 parameters so large that the interpreter runs other threads during the write are always written elsewhere.
+Sparse gradients are the exception: their rows are written in place (a copy of the table would cost more than the step), which
+no VJP of an embedding reads.
 """
 
 import copy
@@ -9,11 +19,15 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from nbgrad import rpc
 from nbgrad.autograd.grad_mode import no_grad
 from nbgrad.dist_autograd import _is_valid_context, get_gradients
 from nbgrad.errors import ContextError
+from nbgrad.jit.kernel import GIL_ELEMENTS
 from nbgrad.optim.optimizer import Optimizer
+from nbgrad.rpc import state
 
 
 class LocalOptimizer:
@@ -30,8 +44,15 @@ class LocalOptimizer:
         """Update with the gradients of a context; parameters that have none there stay as they are."""
         gradients = get_gradients(context_id)
         found = [gradients.get(p) for p in self.optimizer.parameters()]
+        agent = state.agent()
+        has_others, most = agent.world > 2, GIL_ELEMENTS
+
+        def elsewhere(p: np.ndarray) -> bool:
+            """Note [Trainers]"""
+            return len(agent.contexts.table) > 1 or (has_others and p.size > most)
+
         with no_grad(), LocalOptimizer.lock:
-            self.optimizer.step_with([None if g is None else g.array for g in found])
+            self.optimizer.step_with([None if g is None else g.array for g in found], elsewhere)
 
 
 @rpc.register

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from nbgrad.autograd import Tensor
-from nbgrad.autograd.buffers import begin_write, end_write, writable
+from nbgrad.autograd.buffers import begin_write, empty, end_write, writable
 from nbgrad.autograd.grad_mode import enable_grad
 from nbgrad.autograd.sparse import SparseArray
 from nbgrad.autograd.watch import Watch
@@ -130,13 +130,18 @@ class Optimizer:
         self.step_with([None if p.grad is None else p.grad.array for p in self.parameters()])
         return loss
 
-    def step_with(self, grads: Iterable[Any]) -> None:
+    def step_with(
+        self, grads: Iterable[Any], elsewhere: Callable[[np.ndarray], bool] = lambda p: False
+    ) -> None:
         """Update the parameters with given gradients.
 
         Parameters
         ----------
         grads : sequence of ndarray, SparseArray or None
             One per parameter, in the order of `parameters()`; None leaves it as it is.
+        elsewhere : function of an ndarray
+            Whether the new values of a parameter are to be written elsewhere, not over the old ones: graphs that were
+            recorded before keep the values that they saw.  Not asked where the gradient is sparse.
 
         Raises
         ------
@@ -167,16 +172,28 @@ class Optimizer:
         start_ns = time.perf_counter_ns() if record is not None else 0
         for group, p, g in zip(groups, params, grads):
             if g is not None:
-                self.step_one(group, p, g)
+                self.step_one(group, p, g, elsewhere)
         if record is not None:
             name = type(self).__name__
             record("user", f"Optimizer.step#{name}.step", start_ns)
 
-    def step_one(self, group: dict[str, Any], p: Tensor, g: Any) -> None:
+    def step_one(
+        self,
+        group: dict[str, Any],
+        p: Tensor,
+        g: Any,
+        elsewhere: Callable[[np.ndarray], bool] = lambda p: False,
+    ) -> None:
         """Update one parameter, whatever the layout of its memory."""
         state = self.state.setdefault(p, {})
         if not isinstance(g, SparseArray):
             g = contiguous(g)
+            if elsewhere(p.array):
+                fresh = empty(p.array.shape, p.array.dtype)
+                np.copyto(fresh, p.array)
+                self.update(group, state, fresh, g)
+                p.array = fresh  # whole, for whoever looks now
+                return
         array = begin_write(p, type(self).__name__)
         try:
             if array.flags.c_contiguous:

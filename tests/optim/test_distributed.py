@@ -1,5 +1,8 @@
 """DistributedOptimizer: parameters of several workers, stepped where they live."""
 
+import threading
+
+import numpy as np
 import pytest
 
 import nbgrad as nb
@@ -122,3 +125,102 @@ def test_state_is_gathered_by_owner_and_loaded_back(group2):
     assert all(same)
     assert "nobody" in error
     assert "worker0" in error
+
+
+# ---------------------------------------------------------------- several trainers: Note [Trainers] of distributed.py
+
+
+class Weight:
+    """A parameter that y = w * w * x is made of, so that its gradient tells which w the graph saw."""
+
+    def __init__(self, size):
+        self.w = nn.Parameter(nb.full((size,), 2.0))
+
+    def __call__(self, x):
+        return self.w * self.w * x
+
+    def reference(self):
+        return rpc.RRef(self.w)
+
+    def value(self):
+        return self.w.detach().clone()
+
+    def gradient(self, context_id):
+        return dist_autograd.get_gradients(context_id)[self.w]
+
+
+def in_thread(function, *args):
+    thread = threading.Thread(target=function, args=args)
+    thread.start()
+    thread.join()
+
+
+def one_step(weight, optimizer, x):
+    with dist_autograd.context() as context_id:
+        dist_autograd.backward(context_id, [weight.rpc_sync().__call__(x).sum()])
+        optimizer.step(context_id)
+
+
+def step_between(kind, size):
+    """Another trainer steps between the forward and the backward pass of this one."""
+    weight = rpc.remote(1, Weight, args=(size,))
+    optimizer = optim.DistributedOptimizer(kind, [weight.rpc_sync().reference()], lr=0.25)
+    x = nb.ones(size)
+    with dist_autograd.context() as context_id:
+        loss = weight.rpc_sync().__call__(x).sum()
+        in_thread(one_step, weight, optimizer, x)
+        between = weight.rpc_sync().value()
+        dist_autograd.backward(context_id, [loss])
+        gradient = weight.rpc_sync().gradient(context_id)
+        optimizer.step(context_id)
+    return [sorted(set(t.tolist())) for t in (between, gradient, weight.rpc_sync().value())]
+
+
+@pytest.mark.parametrize("size", [3, 300, 100_000])
+@pytest.mark.parametrize("kind", [optim.SGD, optim.Adam])
+def test_a_pass_has_the_parameters_that_its_forward_saw(group3, kind, size):
+    between, gradient, after = group3.call(step_between, kind, size)
+    assert gradient == [4.0]  # 2 w x, w = 2: not what the other trainer made of it
+    if kind is optim.SGD:
+        assert (between, after) == ([1.0], [0.0])
+    else:
+        assert between == pytest.approx([1.75], abs=1e-6)
+        assert len(after) == 1
+
+
+def hammer(weight, optimizer, n, wrong):
+    """Steps at will; each gradient must be that of one value of w, the one that its result was made of."""
+    for _ in range(n):
+        with dist_autograd.context() as context_id:
+            y = weight.rpc_sync().__call__(nb.ones(HAMMERED))
+            dist_autograd.backward(context_id, [y.sum()])
+            g = weight.rpc_sync().gradient(context_id)
+            if not np.allclose((g / 2) ** 2, y.detach(), rtol=1e-5) or g.min() != g.max():
+                wrong.append((g.tolist()[:3], y.tolist()[:3]))
+            optimizer.step(context_id)
+
+
+HAMMERED = 20_000  # more than what is written under the interpreter's lock
+
+
+def hammer_here(weight, optimizer, n):
+    wrong = []
+    hammer(weight, optimizer, n, wrong)
+    return wrong
+
+
+def three_trainers(n):
+    weight = rpc.remote(0, Weight, args=(HAMMERED,))
+    reference = weight.rpc_sync().reference()
+    optimizers = [optim.DistributedOptimizer(optim.SGD, [reference], lr=1e-4) for _ in range(3)]
+    futures = [rpc.rpc_async(rank, hammer_here, (weight, optimizers[rank], n)) for rank in range(3)]
+    return [future.wait() for future in futures]
+
+
+def test_trainers_step_at_will(group3):
+    assert group3.call(three_trainers, 20, deadline=60.0) == [[], [], []]
+
+
+@pytest.mark.slow
+def test_trainers_step_at_will_for_long(group3):
+    assert group3.call(three_trainers, 3_400, deadline=600.0) == [[], [], []]
