@@ -13,8 +13,7 @@ import os
 import zlib
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from typing import Any, cast
 
 import numpy as np
 
@@ -26,7 +25,6 @@ from nbgrad.collectives.operation import Kind
 from nbgrad.collectives.premises import GROUP_BITS, Premises
 from nbgrad.collectives.process_group import ProcessGroup
 from nbgrad.errors import DesyncError, ProcessGroupError
-from nbgrad.group.place import birthplace
 from nbgrad.shm.layout import SLOTS
 
 __all__ = [
@@ -319,21 +317,12 @@ def seconds_of(timeout: timedelta | float) -> float:
 
 def place(init_method: str | None, rank: int, world_size: int) -> tuple[int, int]:
     """Rank and size: as given, from the URL, from the environment, or from `spawn`."""
-    query = parse_qs(urlsplit(init_method).query) if init_method else {}
-    birth = birthplace()
-    found = []
-    for given, name, variable, born in (
-        (rank, "rank", "RANK", birth.index if birth else None),
-        (world_size, "world_size", "WORLD_SIZE", birth.layout.world if birth else None),
-    ):
-        value: Any = given if given is not None and given >= 0 else None
-        for other in (query.get(name, [None])[0], os.environ.get(variable), born):
-            value = other if value is None else value
+    found = workers.rank_and_size(init_method, rank, world_size)
+    for value, name in zip(found, ("rank", "world_size")):
         if value is None:
             raise ProcessGroupError(
-                f"Error initializing torch.distributed using env:// rendezvous: environment variable {variable} expected, "
+                f"Error initializing nbgrad.distributed using env:// rendezvous: environment variable {name.upper()} expected, "
                 f"but not set; give init_process_group({name}=), or start the workers with nbgrad.multiprocessing.spawn or "
-                f"`nbgrad run`".replace("torch", "nbgrad")
+                f"`nbgrad run`"
             )
-        found.append(int(value))
-    return found[0], found[1]
+    return cast("tuple[int, int]", found)

@@ -1,5 +1,6 @@
 """How workers start, meet and end: `spawn`, the supervisor, `join`, and who died.  Knows no tensors and no messages."""
 
+from nbgrad.group.address import rank_and_size
 from nbgrad.group.death import died, first_dead
 from nbgrad.group.processes import ProcessContext
 from nbgrad.group.session import PROCESS_GROUP, RPC, Session, join
@@ -21,6 +22,7 @@ __all__ = [
     "get_all_sharing_strategies",
     "get_sharing_strategy",
     "join",
+    "rank_and_size",
     "run_script",
     "set_sharing_strategy",
     "spawn",

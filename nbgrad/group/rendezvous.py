@@ -22,6 +22,7 @@ from pathlib import Path
 
 from nbgrad.errors import StartupError
 from nbgrad.group import control, launch
+from nbgrad.group.address import key_of
 from nbgrad.jit import store
 from nbgrad.shm import words
 from nbgrad.shm.layout import (
@@ -117,10 +118,7 @@ def give_up(meeting: Meeting) -> None:
 
 def segment_name(key: str | None) -> str:
     """The name of the segment for a key, or for what the environment says."""
-    if not key or key == "env://":
-        address = f"{os.environ.get('MASTER_ADDR', '')}:{os.environ.get('MASTER_PORT', '')}"
-        key = os.environ.get("NBGRAD_RUN_ID") or address
-    return f"{os.getuid()}-{store.digest(key.encode())}"
+    return f"{os.getuid()}-{store.digest((key_of(key) or '').encode())}"
 
 
 def require_key(key: str | None) -> None:
@@ -131,9 +129,7 @@ def require_key(key: str | None) -> None:
     StartupError
         With what to set.
     """
-    if (not key or key == "env://") and not (
-        os.environ.get("NBGRAD_RUN_ID") or os.environ.get("MASTER_PORT")
-    ):
+    if key_of(key) is None:
         raise StartupError(
             "nothing names the group that this worker should join: set MASTER_PORT (and MASTER_ADDR) in the environment of all "
             "of its workers, as a launcher does, or give all of them the same init_method. No port is opened; the name "

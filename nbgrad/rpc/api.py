@@ -14,7 +14,7 @@ import re
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from nbgrad import group, logs
 from nbgrad.errors import RpcError, RpcTimeout
@@ -81,7 +81,8 @@ def init_rpc(
     backend : object, optional
         Accepted for PyTorch's sake: there is one, shared memory.
     rank, world_size : int, optional
-        Default: the environment's RANK and WORLD_SIZE.
+        Default: what `init_method` says (`tcp://host:port?rank=0&world_size=2`), the environment's RANK and WORLD_SIZE,
+        or what `spawn` knows.
     rpc_backend_options : TensorPipeRpcBackendOptions, optional
         `rpc_timeout` in seconds, `init_method`, which only names the group, and nbgrad's own.
     trust : str, optional
@@ -111,7 +112,7 @@ def init_rpc(
         raise TypeError(
             f"rpc_backend_options must be TensorPipeRpcBackendOptions, got {type(options).__name__}"
         )
-    rank, world_size = place(rank, world_size)
+    rank, world_size = place(options.init_method, rank, world_size)
     logs.configure(name)
     trust = chosen("trust", trust or options.trust, LEVELS)
     pickler = chosen("pickler", options.pickler, PICKLERS)
@@ -152,22 +153,18 @@ def check_name(name: Any) -> None:
         )
 
 
-def place(rank: int, world_size: int | None) -> tuple[int, int]:
-    """Rank and world size, from the environment where they are not given."""
-    if rank is None or rank < 0:
-        if "RANK" not in os.environ:
-            raise ValueError(
-                "init_rpc needs rank= (or RANK in the environment): which worker of the group is this?"
+def place(init_method: str, rank: int, world_size: int | None) -> tuple[int, int]:
+    """Rank and world size, from elsewhere where they are not given."""
+    found = group.rank_and_size(init_method, rank, world_size)
+    for value, name in zip(found, ("rank", "world_size")):
+        if value is None:
+            why = {"rank": "which worker of the group is this?"}.get(
+                name, "groups that workers join and leave at will are not supported"
             )
-        rank = int(os.environ["RANK"])
-    if world_size is None:
-        if "WORLD_SIZE" not in os.environ:
             raise ValueError(
-                "init_rpc needs world_size= (or WORLD_SIZE in the environment): groups that workers join and leave at will "
-                "are not supported"
+                f"init_rpc needs {name}= (or {name.upper()} in the environment, or ?{name}= in init_method): {why}"
             )
-        world_size = int(os.environ["WORLD_SIZE"])
-    return rank, world_size
+    return cast("tuple[int, int]", found)
 
 
 def rpc_sync(

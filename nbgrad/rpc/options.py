@@ -26,7 +26,8 @@ class TensorPipeRpcBackendOptions:
     rpc_timeout : float
         Seconds that a call may take by default; 0 for ever.
     init_method : str
-        Names the group, as MASTER_ADDR and MASTER_PORT do; no port is opened.
+        Names the group, as MASTER_ADDR and MASTER_PORT do (`env://`): `tcp://host:port`, `file:///path`, or any text without
+        `://`; no port is opened, no file made.  May end with `?rank=0&world_size=2`.
     max_queued_calls : int
         Calls from this worker that may lie unread or queued at another one; who sends more waits until that worker has
         begun to run some.  Bounds the memory that a slow worker takes.

@@ -90,6 +90,22 @@ def test_the_place_comes_from_the_environment(nothing_left, tmp_path):
     assert noted(tmp_path, 2) == ["(True, True)"] * 2
 
 
+def by_url(rank, folder, kind):
+    url = {"tcp": "tcp://127.0.0.1:29500", "file": f"file://{folder}/meeting"}[kind]
+    options = rpc.TensorPipeRpcBackendOptions(init_method=f"{url}?rank={rank}&world_size=2")
+    rpc.init_rpc(f"worker{rank}", rpc_backend_options=options)
+    note(folder, rank, rpc.get_worker_info().id == rank)
+    rpc.shutdown()
+
+
+@pytest.mark.parametrize("kind", ["tcp", "file"])
+def test_the_place_comes_from_a_url(nothing_left, tmp_path, monkeypatch, kind):
+    for name in ("RANK", "WORLD_SIZE"):
+        monkeypatch.delenv(name, raising=False)
+    spawn(by_url, tmp_path, kind)
+    assert noted(tmp_path, 2) == ["True"] * 2
+
+
 def alone(rank, folder):
     join(0, 1)
     x = nb.tensor([2.0], requires_grad=True)
