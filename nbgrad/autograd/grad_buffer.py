@@ -4,15 +4,17 @@ Both engines add here.  Which buffers are owned is the engine's knowledge.  What
 where the native call has refused.
 """
 
+import sys
 from typing import Any
 
 import numpy as np
 
-from nbgrad.autograd.buffers import empty, writable
-from nbgrad.autograd.sparse import SparseArray
+from nbgrad.autograd.buffers import empty, is_sole, writable
+from nbgrad.autograd.sparse import SparseArray, copied
 from nbgrad.autograd.tensor import Tensor
 from nbgrad.errors import DtypeError, ShapeError
 from nbgrad.jit import kernel, maker
+from nbgrad.shm.binding import current
 
 
 def added(x: Any, y: Any) -> Any:
@@ -42,6 +44,25 @@ def accumulate(gradient: Tensor, g: Any) -> None:
         add_into(g, writable(gradient))
     else:
         gradient.array = gradient.array + g
+
+
+def kept(g: Any, n_names: int) -> Any:
+    """The sum of a leaf, to be written in place from now on: `g` itself, unless something else can see its memory.
+
+    What another worker has sent is read-only; it becomes this worker's where the sender holds it no more.  `n_names` as for
+    `is_sole`.
+    """
+    if is_sole(g, n_names + 1):
+        return g
+    if g.__class__ is not np.ndarray:
+        return copied(g)
+    if current and not g.flags.writeable and sys.getrefcount(g) <= n_names + 2:
+        own = current[-1].taken_over(g)
+        if own is not None:
+            return own
+    fresh = empty(g.shape, g.dtype)
+    np.copyto(fresh, g)
+    return fresh
 
 
 @maker("aa>a", quiet=True)

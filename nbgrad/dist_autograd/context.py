@@ -15,10 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from nbgrad.autograd.buffers import is_sole
-from nbgrad.autograd.grad_buffer import accumulate
+from nbgrad.autograd.grad_buffer import accumulate, kept
 from nbgrad.autograd.grad_mode import set_enabled
-from nbgrad.autograd.sparse import copied
 from nbgrad.autograd.tensor import Tensor
 from nbgrad.dist_autograd import context_rows as rows
 from nbgrad.dist_autograd import ledger
@@ -116,7 +114,7 @@ class Context:
     def add(self, leaf: Tensor, g: np.ndarray, owned: set) -> None:
         total = self.gradients.get(leaf)
         if total is None:
-            self.gradients[leaf] = Tensor(g if leaf in owned or is_sole(g, 2) else copied(g))
+            self.gradients[leaf] = Tensor(g if leaf in owned else kept(g, 2))
         else:
             accumulate(total, g)
 

@@ -154,6 +154,21 @@ class Binding:
         block = self.block_of(array)
         return block != 0 and not arena.is_pinned(block)
 
+    def taken_over(self, array: np.ndarray) -> np.ndarray | None:
+        """A received array as one that may be written, or None: its block is held elsewhere, too, or it is a part of it.
+
+        For the last reference to `array` in this process.
+        """
+        block = self.block_of(array)
+        if block == 0 or type(array.base) is np.ndarray:
+            return None
+        data = ctypes.c_int64.from_address(id(array) + record.ARRAY_DATA).value
+        if data != block + arena.HEADER or arena.holders(block) != 1 or arena.is_pinned(block):
+            return None
+        # Nobody else can add a holder now, since nobody else has one: Note [Holders] of arena.py.
+        arena.hold(block, arena.generation(block))
+        return self.view(block, CODES[array.dtype], array.shape)
+
     def grow(self, n_bytes: int) -> bool:
         """Commit more of the arena: a chunk at least, and about half as much again as there is."""
         with self.segment.lock:

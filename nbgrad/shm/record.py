@@ -29,6 +29,7 @@ FORKED = 16  # behind the capsules' name: 1 in a process that was forked from a 
 FAULT_WORDS = range(24, 64, 8)
 FAULT, FAULT_BLOCK, FAULT_HELD, FAULT_FOUND, FAULT_HOLDERS = FAULT_WORDS
 GIVEN_BACK, SENT_STALE = 1, 2  # values of FAULT
+ARRAY_DATA = 16  # of an ndarray: the address of its values
 CONTEXT = 32  # of a capsule: the generation of its block when the array was made
 # A message (source, BROKEN, what, array's number, named, found, place in the ring, bytes of the record, (), None)
 BROKEN = 0

@@ -11,6 +11,8 @@ import nbgrad as nb
 from nbgrad import dist_autograd, rpc
 from nbgrad.dist_autograd.api import check_roots
 from nbgrad.errors import ContextError, GraphError, RpcError, ShapeError
+from nbgrad.rpc import state
+from nbgrad.shm.binding import block_of
 from tests.groups import on_all
 
 
@@ -295,6 +297,47 @@ def large_gradients(n):
 
 def test_gradients_in_the_arena_are_sums_of_their_own(group2):
     assert group2.call(large_gradients, 100_000) == ([12.0, 9.0], [6.0, 6.0])
+
+
+class Hooked:
+    """What a hook of this worker keeps."""
+
+    gradients: list = []
+
+
+def doubled(x, keep):
+    if keep:
+        x.register_hook(Hooked.gradients.append)
+    return x + x
+
+
+def is_kept(value):
+    (g,) = Hooked.gradients
+    Hooked.gradients.clear()
+    return g.array.min() == g.array.max() == value
+
+
+def owner_of_a_gradient(keep):
+    """Whose arena the gradient of an argument lies in; it is written, which nobody else may see."""
+    x = (nb.ones(1 << 16) * 2).detach().requires_grad_()
+    agent = state.agent()
+    with dist_autograd.context() as context_id:
+        loss = rpc.rpc_sync(1, doubled, (x, keep)).sum()
+        dist_autograd.backward(context_id, [loss])
+        g = dist_autograd.get_gradients(context_id)[x]
+        g.mul_(3)
+        unchanged = not keep or rpc.rpc_sync(1, is_kept, (2.0,))
+        again = dist_autograd.get_gradients(context_id)[x].sum().item() / (1 << 16)
+        owner = block_of(g.array) - agent.binding.segment.address - agent.session.layout.arenas
+        return owner // agent.session.layout.arena_bytes, again, unchanged
+
+
+def test_a_gradient_that_its_sender_holds_no_more_is_not_copied(group2):
+    assert group2.call(owner_of_a_gradient, False) == (1, 6.0, True)
+
+
+def test_a_gradient_that_its_sender_keeps_is_copied(group2):
+    assert group2.call(owner_of_a_gradient, True) == (0, 6.0, True)
 
 
 # ---------------------------------------------------------------- no_grad, outside of a context

@@ -87,6 +87,38 @@ def test_a_given_block_belongs_to_the_receiver(pair):
     assert b.take(0)[8][0].flags.writeable
 
 
+def test_a_block_that_nobody_else_holds_is_taken_over(pair):
+    a, b = pair
+    x = a.empty((100, 8), np.dtype("f8"))
+    x.fill(3)
+    block = block_of(x)
+    post(a, x)
+    (came,) = b.take(0)[8]
+    assert b.taken_over(came) is None  # the sender has it, too
+    del x
+    own = b.taken_over(came)
+    del came
+    assert (own.flags.writeable, own.shape, own.dtype) == (True, (100, 8), np.dtype("f8"))
+    assert block_of(own) == block
+    assert arena.holders(block) == 1
+    assert arena.begin_write(block)
+    arena.end_write(block)
+    np.testing.assert_array_equal(own, 3)
+    del own
+    assert block_of(a.empty((100, 8), np.dtype("f8"))) == block
+
+
+def test_a_part_of_a_block_is_not_taken_over(pair):
+    a, b = pair
+    x = a.empty((600,), np.dtype("f8"))
+    post(a, x[8:])
+    del x
+    (came,) = b.take(0)[8]
+    assert b.taken_over(came) is None
+    assert b.taken_over(came[:]) is None
+    assert b.taken_over(np.ones(600)) is None
+
+
 def test_a_block_being_written_is_not_sent(pair):
     a, _ = pair
     x = a.empty((600,), np.dtype("f8"))
