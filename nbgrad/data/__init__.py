@@ -1,5 +1,6 @@
 """Data sets: those that ship with nbgrad, and the way from any to batches."""
 
+from nbgrad.data.collate import default_collate
 from nbgrad.data.dataset import (
     ConcatDataset,
     Dataset,
@@ -9,7 +10,7 @@ from nbgrad.data.dataset import (
     random_split,
 )
 from nbgrad.data.digits import Digits, digits
-from nbgrad.data.loader import DataLoader, default_collate
+from nbgrad.data.loader import DataLoader
 from nbgrad.data.sampler import (
     BatchSampler,
     DistributedSampler,
@@ -17,3 +18,4 @@ from nbgrad.data.sampler import (
     Sampler,
     SequentialSampler,
 )
+from nbgrad.data.serve import get_worker_info

@@ -1,53 +1,18 @@
-"""DataLoader: a data set in batches, put together in this process."""
+"""DataLoader: a data set in batches, put together in this process or in worker processes."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
+from itertools import islice, repeat
 from typing import Any
 
-import numpy as np
-
-from nbgrad.autograd import Tensor
+from nbgrad.data.collate import as_it_is, default_collate
+from nbgrad.data.crew import Crew
 from nbgrad.data.dataset import IterableDataset
+from nbgrad.data.progress import Progress
 from nbgrad.data.sampler import BatchSampler, RandomSampler, SequentialSampler
-from nbgrad.errors import DtypeError
-from nbgrad.ops import as_tensor, stack, tensor
+from nbgrad.data.serve import Orders
+from nbgrad.errors import LoaderError
 
-
-def default_collate(batch: list) -> Any:
-    """Items of a data set as one batch: tensors, arrays and numbers are stacked, containers go through.
-
-    Raises
-    ------
-    DtypeError
-        If an item is something else.
-
-    Examples
-    --------
-    >>> from nbgrad.utils.data import default_collate
-    >>> default_collate([(1.0, "a"), (2.0, "b")])
-    [tensor([1., 2.]), ('a', 'b')]
-    """
-    first = batch[0]
-    if isinstance(first, Tensor):
-        return stack(batch)
-    if isinstance(first, np.ndarray):
-        return stack([as_tensor(item) for item in batch])
-    if isinstance(first, bool | int | float | np.generic):
-        return tensor(np.asarray(batch) if isinstance(first, np.generic) else batch)
-    if isinstance(first, str | bytes):
-        return tuple(batch)
-    if isinstance(first, Mapping):
-        return {key: default_collate([item[key] for item in batch]) for key in first}
-    if isinstance(first, tuple | list):
-        if len({len(item) for item in batch}) > 1:
-            raise DtypeError(
-                "each element in list of batch should be of equal size: give DataLoader a collate_fn= that pads them"
-            )
-        parts = [default_collate(list(part)) for part in zip(*batch, strict=True)]
-        return type(first)(*parts) if hasattr(first, "_fields") else parts
-    raise DtypeError(
-        f"default_collate: batch must contain tensors, numpy arrays, numbers, dicts or lists; found {type(first).__name__}; "
-        f"give DataLoader a collate_fn="
-    )
+AHEAD = 2  # batches that each worker makes before they are asked for
 
 
 class DataLoader:
@@ -64,18 +29,35 @@ class DataLoader:
     sampler, batch_sampler : optional
         Orders of your own, of items or of lists of items.
     num_workers : int
-        Accepted: batches are put together in this process, whatever it is.
+        Processes that put batches together ahead of time; 0: this process does, when a batch is asked for.  Batches of
+        workers arrive in shared memory and are not copied; they are the same ones whatever the number of workers (above 0).
     collate_fn : callable, optional
         Makes a batch of a list of items; default `default_collate`.
+    pin_memory, in_order
+        Accepted as in PyTorch; batches come in order.
     drop_last : bool
         Leave out a last batch that is not full.
+    timeout : float
+        Seconds to wait for a batch of a worker; 0: as long as it lives.
+    worker_init_fn : callable, optional
+        `worker_init_fn(worker_id)` is called in each worker at its start.
+    multiprocessing_context : str or context, optional
+        How workers start: "forkserver" (default), "spawn", or "fork", which needs no pickle, and no threads here.
     generator : Generator, optional
-        Where orders are drawn from; default: this process's.
+        Where orders and the seeds of workers are drawn from; default: this process's.
+    prefetch_factor : int, optional
+        Batches that each worker makes ahead; default 2.
+    persistent_workers : bool
+        Keep the workers from one epoch to the next; else each epoch starts its own.
 
     Raises
     ------
     ValueError
         If options exclude each other.
+    LoaderError
+        While iterating: if a worker is killed, or the timeout is over.
+    Exception
+        While iterating: what the data set raised in a worker, with its traceback in the message.
 
     Examples
     --------
@@ -98,12 +80,14 @@ class DataLoader:
         pin_memory: bool = False,
         drop_last: bool = False,
         timeout: float = 0,
-        worker_init_fn: Any = None,
+        worker_init_fn: Callable | None = None,
         multiprocessing_context: Any = None,
         generator: Any = None,
         *,
         prefetch_factor: int | None = None,
         persistent_workers: bool = False,
+        pin_memory_device: str = "",
+        in_order: bool = True,
     ) -> None:
         is_stream = isinstance(dataset, IterableDataset)
         if is_stream and (shuffle or sampler is not None or batch_sampler is not None):
@@ -119,6 +103,7 @@ class DataLoader:
             raise ValueError(
                 "batch_sampler option is mutually exclusive with batch_size, shuffle, sampler, and drop_last"
             )
+        check_workers(num_workers, prefetch_factor, persistent_workers, timeout)
         if sampler is None and not is_stream:
             sampler = RandomSampler(dataset, generator=generator) if shuffle else None
             sampler = sampler or SequentialSampler(dataset)
@@ -128,14 +113,43 @@ class DataLoader:
         self.batch_size, self.drop_last = batch_size, drop_last
         self.num_workers, self.generator = num_workers, generator
         self.collate_fn = collate_fn or (default_collate if batch_size is not None else as_it_is)
+        self.pin_memory, self.timeout, self.worker_init_fn = pin_memory, timeout, worker_init_fn
+        self.prefetch_factor = AHEAD if prefetch_factor is None else prefetch_factor
+        self.persistent_workers = persistent_workers
+        self.multiprocessing_context = multiprocessing_context
+        self.crew: Crew | None = None
+        self.progress = Progress()
 
     def __iter__(self) -> Iterator[Any]:
+        return self.counted(self.from_workers if self.num_workers else self.from_here)
+
+    def counted(self, batches: Callable) -> Iterator[Any]:
+        """The batches of an epoch that a resumption has left, counted as they are handed out."""
+        progress = self.progress = self.progress.begin(self)
+        try:
+            for batch in batches(progress):
+                progress.n_batches += 1
+                yield batch
+        finally:
+            progress.is_over = True
+
+    def indices(self) -> Iterator[Any]:
+        """What is to be fetched, batch by batch; None: the next items of a stream."""
+        if self.sampler is None:
+            return repeat(None)
+        return iter(self.sampler if self.batch_sampler is None else self.batch_sampler)
+
+    # ------------------------------------------------------------ in this process
+
+    def from_here(self, progress: Progress) -> Iterator[Any]:
+        """Batches made here, each when it is asked for."""
         collate, dataset = self.collate_fn, self.dataset
         if self.sampler is None:
-            return self.stream()
+            return islice(self.stream(), progress.n_batches, None)
+        indices = progress.left(self)
         if self.batch_sampler is None:
-            return (collate(dataset[index]) for index in self.sampler)
-        return (collate([dataset[index] for index in batch]) for batch in self.batch_sampler)
+            return (collate(dataset[index]) for index in indices)
+        return (collate([dataset[index] for index in batch]) for batch in indices)
 
     def stream(self) -> Iterator[Any]:
         """Batches of an IterableDataset."""
@@ -151,6 +165,76 @@ class DataLoader:
         if batch and not self.drop_last:
             yield self.collate_fn(batch)
 
+    # ------------------------------------------------------------ in workers
+
+    def from_workers(self, progress: Progress) -> Iterator[Any]:
+        """Batches made by workers, ahead of time."""
+        crew = self.crew = self.crew or self.hired(progress)
+        timeout_s = self.timeout or None
+        try:
+            crew.begin(progress.base_seed)
+            # a stream has no numbers: its workers make again what had been handed out
+            first = 0 if self.sampler is None else progress.n_batches
+            skipped = progress.n_batches - first
+            indices = progress.left(self)
+            n_given = n_taken = first
+            n_ahead = self.prefetch_factor * self.num_workers
+            at_end: set[int] = set()
+            while True:
+                for task in islice(indices, n_ahead - (n_given - n_taken)):
+                    crew.give(n_given, task)
+                    n_given += 1
+                if n_taken == n_given or len(at_end) == self.num_workers:
+                    return
+                kind, content = crew.get(n_taken, timeout_s)
+                if kind == "end":
+                    at_end.add(n_taken % self.num_workers)
+                n_taken += 1
+                if kind == "error":
+                    raise remote_error((n_taken - 1) % self.num_workers, *content)
+                if kind == "batch" and skipped:
+                    skipped -= 1
+                elif kind == "batch":
+                    yield content
+                    content = None  # or its slot would be in use while the next one is made
+        except LoaderError:
+            self.dismiss()  # a crew with a dead member is of no use
+            raise
+        finally:
+            if not self.persistent_workers:
+                self.dismiss()
+
+    def hired(self, progress: Progress) -> Crew:
+        """New workers."""
+        common = self.dataset, self.collate_fn, self.batch_size, self.drop_last
+        orders = Orders(*common, self.worker_init_fn, self.num_workers, progress.base_seed)
+        return Crew(orders, self.multiprocessing_context)
+
+    def dismiss(self) -> None:
+        """End the workers, if there are any."""
+        if self.crew is not None:
+            self.crew.stop()
+            self.crew = None
+
+    # ------------------------------------------------------------ state
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where in its epoch this loader is: what was handed out, and what the order was drawn from."""
+        state = self.progress.state_dict()
+        if self.generator is not None:
+            state["generator"] = self.generator.get_state()
+        if hasattr(self.sampler, "state_dict"):
+            state["sampler"] = self.sampler.state_dict()
+        return state
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """The next epoch is the rest of the one that the state is of; nothing, if that had no batch left."""
+        self.progress = Progress.loaded(state)
+        if self.generator is not None:
+            self.generator.set_state(state["generator"])
+        if hasattr(self.sampler, "load_state_dict"):
+            self.sampler.load_state_dict(state["sampler"])
+
     def __len__(self) -> int:
         if self.sampler is None:
             n = len(self.dataset)
@@ -160,6 +244,29 @@ class DataLoader:
         return len(self.sampler if self.batch_sampler is None else self.batch_sampler)
 
 
-def as_it_is(item: Any) -> Any:
-    """A single item, arrays as tensors."""
-    return as_tensor(item) if isinstance(item, np.ndarray) else item
+def check_workers(n: int, prefetch_factor: int | None, is_persistent: bool, timeout: float) -> None:
+    """Refuse options that make no sense."""
+    if n < 0:
+        raise ValueError(
+            f"num_workers option should be non-negative; use num_workers=0 to disable multiprocessing, got {n}"
+        )
+    if n == 0 and prefetch_factor is not None:
+        raise ValueError(
+            "prefetch_factor option could only be specified in multiprocessing: let num_workers > 0, or leave it out"
+        )
+    if n == 0 and is_persistent:
+        raise ValueError("persistent_workers option needs num_workers > 0")
+    if prefetch_factor is not None and prefetch_factor < 1:
+        raise ValueError(f"prefetch_factor option should be positive, got {prefetch_factor}")
+    if timeout < 0:
+        raise ValueError(f"timeout option should be non-negative, got {timeout}")
+
+
+def remote_error(number: int, kind: type | None, text: str) -> Exception:
+    """An error of a worker, of the class that it had there if that can be made of a text."""
+    message = f"Caught an error in DataLoader worker process {number}.\nOriginal {text}"
+    try:
+        made = None if kind is None else kind(message)
+    except Exception:
+        made = None
+    return made if isinstance(made, Exception) else LoaderError(message)

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+from nbgrad import collectives
 from nbgrad.errors import RpcError
 from nbgrad.ops import Generator, randint, randperm
 from nbgrad.rpc import state
@@ -106,7 +107,8 @@ class DistributedSampler(Sampler):
     dataset : Dataset
         Something with a length.
     num_replicas, rank : int, optional
-        Number of workers, and which one this is; default: those of the RPC group.
+        Number of workers, and which one this is; default: those of the
+        process group, or of the RPC group.
     shuffle : bool
         Draw an order; else 0, 1, 2, ...
     seed : int
@@ -162,13 +164,23 @@ class DistributedSampler(Sampler):
         """Another order for another epoch; the same call on all workers."""
         self.epoch = epoch
 
+    def state_dict(self) -> dict[str, Any]:
+        """For a checkpoint."""
+        return {"epoch": self.epoch}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """From a checkpoint."""
+        self.epoch = state["epoch"]
+
 
 def whole_group() -> tuple[int, int]:
     """(rank, number of workers) of this worker."""
+    if collectives.is_initialized():
+        return collectives.get_rank(), collectives.get_world_size()
     try:
         agent = state.agent()
     except RpcError:
         raise ValueError(
-            "DistributedSampler needs num_replicas= and rank= where no group has been formed by init_rpc"
+            "DistributedSampler needs num_replicas= and rank= where no group has been formed by init_process_group or init_rpc"
         ) from None
     return agent.rank, agent.world

@@ -1,5 +1,6 @@
 """`nbgrad.utils.data`: data sets, samplers and loaders, under PyTorch's name."""
 
+from nbgrad.data.collate import default_collate
 from nbgrad.data.dataset import (
     ConcatDataset,
     Dataset,
@@ -8,7 +9,7 @@ from nbgrad.data.dataset import (
     TensorDataset,
     random_split,
 )
-from nbgrad.data.loader import DataLoader, default_collate
+from nbgrad.data.loader import DataLoader
 from nbgrad.data.sampler import (
     BatchSampler,
     DistributedSampler,
@@ -16,6 +17,7 @@ from nbgrad.data.sampler import (
     Sampler,
     SequentialSampler,
 )
+from nbgrad.data.serve import get_worker_info
 
 __all__ = [
     "BatchSampler",
@@ -30,5 +32,6 @@ __all__ = [
     "Subset",
     "TensorDataset",
     "default_collate",
+    "get_worker_info",
     "random_split",
 ]
