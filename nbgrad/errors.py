@@ -158,3 +158,14 @@ class DesyncError(NbgradError, RuntimeError):
 
 class ParametersTorn(NbgradError, RuntimeError):
     """Shared parameters were left half-updated, by a worker that ended while it wrote them."""
+
+
+# ---------------------------------------------------------------- data and checkpoints
+
+
+class CheckpointError(NbgradError, RuntimeError):
+    """A checkpoint can't be loaded: damaged, of another kind of run, or not there."""
+
+
+class LoaderError(NbgradError, RuntimeError):
+    """A worker process of a DataLoader has ended, or has not answered in time."""

@@ -47,6 +47,7 @@ HOMES = {  # one room per library
     "cloudpickle": "rpc",
     "rich": "cli",
     "matplotlib": "dist_autograd",
+    "safetensors": "checkpoint",
 }
 MAX_LINES = 400
 UNTESTED = {"__init__", "__main__", "errors"}

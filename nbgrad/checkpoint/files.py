@@ -6,20 +6,16 @@ each belongs.  Nothing in it is ever executed: no pickle, so a file from anywher
 
 import io
 import json
-import os
-import tempfile
 import zipfile
-from collections import OrderedDict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from nbgrad.autograd import Parameter, Tensor
-from nbgrad.errors import DtypeError, ShapeError
+from nbgrad.checkpoint.atomic import replace
+from nbgrad.checkpoint.structure import Arrays, decode, encode
+from nbgrad.errors import ShapeError
 
 FORMAT = "nbgrad-1"
-PLAIN = (str, int, float, bool, type(None))
 
 
 def save(obj: Any, f: Any) -> None:
@@ -46,80 +42,20 @@ def save(obj: Any, f: Any) -> None:
     >>> nb.load(file)
     {'step': 3, 'w': tensor([1., 1.])}
     """
-    arrays: list[np.ndarray] = []
-    structure = {"format": FORMAT, "root": encode(obj, arrays, {}, "the object")}
+    arrays = Arrays(lambda path, number: number)
+    structure = {"format": FORMAT, "root": encode(obj, arrays)}
     if hasattr(f, "write"):
         write(f, structure, arrays)
-        return
-    path = Path(f)
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            write(file, structure, arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    else:
+        replace(f, lambda name: write(name, structure, arrays))
 
 
-def write(file: Any, structure: dict, arrays: list[np.ndarray]) -> None:
+def write(file: Any, structure: dict, arrays: Arrays) -> None:
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         archive.writestr("structure.json", json.dumps(structure))
-        for number, array in enumerate(arrays):
+        for number, array in arrays.found.items():
             with archive.open(f"{number}.npy", "w", force_zip64=True) as member:
                 np.lib.format.write_array(member, np.asarray(array), allow_pickle=False)
-
-
-def encode(obj: Any, arrays: list[np.ndarray], seen: dict[int, int], where: str) -> Any:
-    """The object as JSON: [kind, content]; arrays go to the list, one that occurs twice goes once."""
-    if type(obj) in PLAIN:
-        if isinstance(obj, float) and obj - obj != 0:
-            return ["float", repr(obj)]  # nan and inf are not JSON
-        return ["plain", obj]
-    if isinstance(obj, Tensor):
-        kind = "parameter" if isinstance(obj, Parameter) else "tensor"
-        return [kind, place(obj.array, arrays, seen), bool(obj.requires_grad)]
-    if isinstance(obj, np.ndarray):
-        if obj.dtype.hasobject:
-            raise DtypeError(
-                f"{where} is an array of Python objects, which only pickle could store; convert it to numbers"
-            )
-        return ["array", place(obj, arrays, seen)]
-    if isinstance(obj, np.generic):
-        return ["scalar", place(np.asarray(obj), arrays, seen)]
-    if isinstance(obj, dict):
-        kind = "ordered" if isinstance(obj, OrderedDict) else "dict"
-        for key in obj:
-            if type(key) not in PLAIN:
-                raise DtypeError(
-                    f"{where} has a key of type {type(key).__name__}; keys are strings, numbers, booleans or None"
-                )
-        return [
-            kind,
-            [
-                [encode(key, arrays, seen, where), encode(value, arrays, seen, f"{where}[{key!r}]")]
-                for key, value in obj.items()
-            ],
-        ]
-    if isinstance(obj, list | tuple):
-        kind = "list" if isinstance(obj, list) else "tuple"
-        return [
-            kind,
-            [encode(part, arrays, seen, f"{where}[{number}]") for number, part in enumerate(obj)],
-        ]
-    raise DtypeError(
-        f"{where} is a {type(obj).__module__}.{type(obj).__name__}, which save can't store without pickle; for a "
-        f"module or an optimizer save its state_dict()"
-    )
-
-
-def place(array: np.ndarray, arrays: list[np.ndarray], seen: dict[int, int]) -> int:
-    if id(array) not in seen:
-        seen[id(array)] = len(arrays)
-        arrays.append(array)
-    return seen[id(array)]
 
 
 def load(f: Any, map_location: Any = None, weights_only: bool = True) -> Any:
@@ -158,36 +94,12 @@ def load(f: Any, map_location: Any = None, weights_only: bool = True) -> Any:
                     f"format {structure.get('format')!r}, this nbgrad reads {FORMAT!r}"
                 )
             arrays: dict[int, np.ndarray] = {}
-            return decode(structure["root"], archive, arrays)
+            return decode(structure["root"], lambda number: read(number, archive, arrays))
     except (zipfile.BadZipFile, KeyError, ValueError, EOFError) as error:
         name = getattr(f, "name", f)
         raise ShapeError(
             f"{name} can't be loaded: it is not a file of nb.save, or it is damaged ({error})"
         ) from error
-
-
-def decode(node: Any, archive: zipfile.ZipFile, arrays: dict[int, np.ndarray]) -> Any:
-    kind, content, *more = node
-    if kind == "plain":
-        return content
-    if kind == "float":
-        return float(content)
-    if kind in ("tensor", "parameter"):
-        array = read(content, archive, arrays)
-        return Parameter(array, more[0]) if kind == "parameter" else Tensor(array, more[0])
-    if kind == "array":
-        return read(content, archive, arrays)
-    if kind == "scalar":
-        return read(content, archive, arrays)[()]
-    if kind in ("dict", "ordered"):
-        pairs = [
-            (decode(key, archive, arrays), decode(value, archive, arrays)) for key, value in content
-        ]
-        return OrderedDict(pairs) if kind == "ordered" else dict(pairs)
-    if kind in ("list", "tuple"):
-        parts = [decode(part, archive, arrays) for part in content]
-        return parts if kind == "list" else tuple(parts)
-    raise ValueError(f"unknown kind {kind!r}")
 
 
 def read(number: int, archive: zipfile.ZipFile, arrays: dict[int, np.ndarray]) -> np.ndarray:

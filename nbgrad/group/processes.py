@@ -20,7 +20,7 @@ from nbgrad.errors import (
     StartupError,
     WorkerDied,
 )
-from nbgrad.group import control, launch, report, status
+from nbgrad.group import carry, control, launch, report, status
 from nbgrad.group.supervisor import Work
 from nbgrad.shm.layout import MAX_WORLD, Layout
 from nbgrad.shm.segment import Segment
@@ -64,7 +64,8 @@ def pickled(function: Callable, args: tuple, carrier: Carrier, with_main: bool) 
     try:
         payload = io.BytesIO()
         reduction.dump((function, args), payload)
-        return bytes(reduction.ForkingPickler.dumps((preparation, payload.getvalue())))
+        parts = preparation, carry.collected(), payload.getvalue()
+        return bytes(reduction.ForkingPickler.dumps(parts))
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         if "pickle" not in str(error):
             raise

@@ -94,7 +94,11 @@ def set_sharing_strategy(new_strategy: str) -> None:
 
 
 def run_script(
-    script: str, args: list[str] | tuple[str, ...] = (), nprocs: int = 1, join: bool = True
+    script: str,
+    args: list[str] | tuple[str, ...] = (),
+    nprocs: int = 1,
+    join: bool = True,
+    environment: dict[str, str] | None = None,
 ) -> ProcessContext | None:
     """Run a Python script in `nprocs` workers, each with RANK, LOCAL_RANK, WORLD_SIZE and a run id in its environment.
 
@@ -108,11 +112,13 @@ def run_script(
         How many workers, 1 to 31.
     join : bool
         As in `spawn`, which also says what is returned and raised.
+    environment : dict, optional
+        More variables for the workers.
     """
-    environment = run_environment(nprocs)
+    variables = run_environment(nprocs) | (environment or {})
     if not os.path.exists(script):
         raise FileNotFoundError(f"there is no script {script!r} in {os.getcwd()}")
-    work = (os.fspath(script), list(args), environment)
+    work = (os.fspath(script), list(args), variables)
     context = ProcessContext(script_worker, work, nprocs, daemon=False, with_main=False)
     if not join:
         return context

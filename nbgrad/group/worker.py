@@ -1,7 +1,8 @@
 """What a worker does from its fork to its end: become a process of its own, run the user's function, leave a report.
 
-A worker runs a *task*, the pickle of (preparation, payload): `preparation` makes the launcher's main module importable
-(as `multiprocessing` does it), `payload` is the pickle of (function, args).
+A worker runs a *task*, the pickle of (preparation, carried, payload): `preparation` makes the launcher's main module
+importable (as `multiprocessing` does it), `carried` are settings of the launcher (carry.py), `payload` is the pickle of
+(function, args).
 """
 
 import atexit
@@ -18,7 +19,7 @@ from multiprocessing import process, spawn, util
 import numpy as np
 
 from nbgrad.errors import WorkerDied
-from nbgrad.group import control, report, status
+from nbgrad.group import carry, control, report, status
 from nbgrad.group.place import Place, settle
 from nbgrad.shm import words
 from nbgrad.shm.layout import NOT_HERE, STATE
@@ -87,7 +88,10 @@ def run(index: int, task: bytes) -> None:
     current = process.current_process()
     current._inheriting = True  # type: ignore[attr-defined]  # a script without its `if __name__` is told so
     try:
-        preparation, payload = pickle.loads(task)
+        preparation, carried, payload = pickle.loads(task)
+        carry.hand_out(
+            carried, index
+        )  # before the main module is imported: it may have its own mind
         spawn.prepare({**preparation, "name": f"{preparation['name']}-{index}"})
         function, args = pickle.loads(payload)
     finally:

@@ -1,7 +1,9 @@
 """The one random generator of this process, and tensors drawn from it.
 
 `nb.manual_seed` makes everything that nbgrad draws (initial parameters, dropout, `nb.randn`)
-repeatable.  Each process has its own generator.
+repeatable.  Each process has its own generator.  Called in the launcher before the workers start, it
+gives each of them a stream of its own, made of the seed and the worker's number; called in a worker it
+sets exactly that seed.
 """
 
 import os
@@ -13,6 +15,7 @@ from nbgrad.autograd.device import check_device
 from nbgrad.autograd.dtypes import as_dtype, int64
 from nbgrad.autograd.tensor import Tensor
 from nbgrad.errors import DtypeError
+from nbgrad.group.carry import carry
 
 
 class Generator:
@@ -63,11 +66,31 @@ def draw_new_seed() -> None:
         default_generator.__init__()  # type: ignore[misc]
 
 
+def chosen_seed() -> int | None:
+    """The seed that the program has chosen for this process, if it has."""
+    return default_generator.seed_used if default_generator.is_seeded else None
+
+
+def seed_worker(seed: int | None, number: int) -> None:
+    """In a new worker of a launcher with that seed: a stream of its own, the same in each run."""
+    if seed is not None:
+        default_generator.manual_seed(seed_of(seed, number))
+
+
+def seed_of(seed: int, *numbers: int) -> int:
+    """A seed of 63 bits made of a seed and of numbers; others give independent streams."""
+    mixed = np.random.SeedSequence(seed % (1 << 64), spawn_key=numbers)
+    return int(mixed.generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
 os.register_at_fork(after_in_child=draw_new_seed)
+carry("seed", chosen_seed, seed_worker)
 
 
 def manual_seed(seed: int) -> Generator:
     """Seed the generator that all draws of this process use.
+
+    Workers that this process starts later get streams of their own, made of this seed and their number.
 
     Parameters
     ----------

@@ -35,6 +35,7 @@ class Road:
     def close(self):
         self.ours.close()
         self.theirs.close()
+        del self.shelf, self.windows
 
 
 @pytest.fixture
@@ -89,7 +90,7 @@ def test_the_smallest_that_is_large_enough_is_taken(road):
     kept.clear()
     road.shelf.free(road.windows.returned())
     assert road.send(np.zeros(10)).slot == 1
-    assert road.send(np.zeros(SMALLEST)).slot == 0
+    assert road.send(np.zeros(SMALLEST, np.uint8)).slot == 0
     assert road.send(np.zeros(10)).is_new
     while road.ours.poll():
         road.windows.drop(road.ours, road.ours.recv()[1])
