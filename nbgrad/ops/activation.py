@@ -4,7 +4,7 @@ import numpy as np
 
 from nbgrad.autograd.op import op
 from nbgrad.autograd.tensor import Tensor
-from nbgrad.jit import fmath, maker
+from nbgrad.jit import fmath, inline, maker
 from nbgrad.ops.broadcast import contiguous
 from nbgrad.ops.pointwise import floats
 
@@ -256,22 +256,31 @@ def _elu_vjp(g, y, alpha, x_bar):
         x_bar[i] = g[i] if y[i] > zero else g[i] * (y[i] + alpha)
 
 
+@inline
+def gelu_at(v, like):
+    """v times the probability that a standard normal number is below v."""
+    f = like.dtype.type
+    return f(0.5) * v * (f(1) + erf_of(v * f(0.70710678118654752), like))
+
+
+@inline
+def gelu_slope_at(v, like):
+    """The derivative of `gelu_at`: cdf(v) + v pdf(v)."""
+    f = like.dtype.type
+    cdf = f(0.5) * (f(1) + erf_of(v * f(0.70710678118654752), like))
+    return cdf + v * f(0.3989422804014327) * exp_of(f(-0.5) * v * v, like)
+
+
 @maker("a>a")
 def _gelu(x, y):
-    f = x.dtype.type
-    half, one, scale = f(0.5), f(1), f(0.70710678118654752)
     for i in range(x.size):
-        y[i] = half * x[i] * (one + erf_of(x[i] * scale, x))
+        y[i] = gelu_at(x[i], x)
 
 
 @maker("aa>a")
 def _gelu_vjp(g, x, x_bar):
-    f = x.dtype.type
-    half, one, scale, height = f(0.5), f(1), f(0.70710678118654752), f(0.3989422804014327)
     for i in range(x.size):
-        v = x[i]
-        cdf = half * (one + erf_of(v * scale, x))
-        x_bar[i] = g[i] * (cdf + v * height * exp_of(-half * v * v, x))
+        x_bar[i] = g[i] * gelu_slope_at(x[i], x)
 
 
 @maker("a>a")

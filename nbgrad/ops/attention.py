@@ -4,26 +4,13 @@ import math
 
 import numpy as np
 
-from nbgrad.autograd.op import op
 from nbgrad.autograd.tensor import Tensor
 from nbgrad.errors import DtypeError, ShapeError
-from nbgrad.ops.arithmetic import add
+from nbgrad.ops.arithmetic import add, mul
 from nbgrad.ops.dropout import dropout
 from nbgrad.ops.matmul import matmul
 from nbgrad.ops.shape import transpose
 from nbgrad.ops.softmax import softmax
-
-
-@op
-def scaled(input, factor):
-    """input * factor, in the input's dtype."""
-    return np.multiply(input, input.dtype.type(factor)), (factor,)
-
-
-@scaled.vjp
-def scaled(residuals, g):
-    (factor,) = residuals
-    return (np.multiply(g, g.dtype.type(factor)),)
 
 
 def additive_mask(mask: Tensor, dtype: np.dtype) -> Tensor:
@@ -56,7 +43,7 @@ def attention_weights(
             f"query {query.shape} and key {key.shape} need the same last dimension, and one for positions before it"
         )
     factor = 1.0 / math.sqrt(query.shape[-1]) if scale is None else scale
-    scores = matmul(scaled(query, factor), transpose(key, -2, -1))
+    scores = matmul(mul(query, factor), transpose(key, -2, -1))
     if is_causal:
         if attn_mask is not None:
             raise ValueError("scaled_dot_product_attention: give attn_mask or is_causal, not both")

@@ -6,12 +6,10 @@ from nbgrad.autograd.buffers import empty, empty_like
 from nbgrad.autograd.op import op
 from nbgrad.autograd.tensor import Tensor
 from nbgrad.errors import ShapeError
-from nbgrad.jit import fmath, kernel
-from nbgrad.ops.activation import slope_of_gelu
+from nbgrad.jit import kernel
+from nbgrad.ops.activation import gelu_at, gelu_slope_at, slope_of_gelu
 from nbgrad.ops.broadcast import contiguous
 from nbgrad.ops.pointwise import floats
-
-erf_of, exp_of = fmath.erf, fmath.exp
 
 
 @op(inputs=2)
@@ -112,27 +110,20 @@ def _bias_relu_vjp(g, y, x_bar, b_bar, rows, columns):
 
 @kernel("aA>ann")
 def _bias_gelu(x, b, y, rows, columns):
-    f = x.dtype.type
-    half, one, scale = f(0.5), f(1), f(0.70710678118654752)
     for r in range(rows):
         a = x[r * columns : (r + 1) * columns]
         c = y[r * columns : (r + 1) * columns]
         for i in range(columns):
-            v = a[i] + b[i]
-            c[i] = half * v * (one + erf_of(v * scale, x))
+            c[i] = gelu_at(a[i] + b[i], x)
 
 
 @kernel("aaA>a>Ann")
 def _bias_gelu_vjp(g, x, b, x_bar, b_bar, rows, columns):
-    f = x.dtype.type
-    half, one, scale, height = f(0.5), f(1), f(0.70710678118654752), f(0.3989422804014327)
     for r in range(rows):
         d = g[r * columns : (r + 1) * columns]
         a = x[r * columns : (r + 1) * columns]
         c = x_bar[r * columns : (r + 1) * columns]
         for i in range(columns):
-            v = a[i] + b[i]
-            cdf = half * (one + erf_of(v * scale, x))
-            u = d[i] * (cdf + v * height * exp_of(-half * v * v, x))
+            u = d[i] * gelu_slope_at(a[i] + b[i], x)
             c[i] = u
             b_bar[i] += u
