@@ -41,6 +41,7 @@ from nbgrad.ops.compare import (
     lt,
     ne,
 )
+from nbgrad.ops.conv import conv1d, conv_transpose1d, conv_transpose2d
 from nbgrad.ops.conv2d import conv2d
 from nbgrad.ops.creation import (
     arange,
@@ -58,6 +59,7 @@ from nbgrad.ops.creation import (
     zeros,
     zeros_like,
 )
+from nbgrad.ops.distance import cdist, cosine_similarity, pairwise_distance
 from nbgrad.ops.einsum import einsum, tensordot
 from nbgrad.ops.exponential import (
     exp2,

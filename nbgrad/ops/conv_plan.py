@@ -90,9 +90,13 @@ class Plan:
         flat = w.reshape(self.groups, self.o // self.groups, -1).swapaxes(1, 2)
         columns = empty((self.n, self.groups, self.rows // self.groups, self.places), g.dtype)
         np.matmul(flat, self.rows_of(g), out=columns)
+        return self.images(columns)
+
+    def images(self, columns: np.ndarray) -> np.ndarray:
+        """The sums of windows, each written back where `columns` took it from."""
         if self.is_plain:
             return columns.reshape(self.n, self.c, self.h, self.w)
-        x_bar = empty((self.n, self.c, self.h, self.w), g.dtype)
+        x_bar = empty((self.n, self.c, self.h, self.w), columns.dtype)
         _col2im(columns, x_bar, *self.numbers())
         return x_bar
 

@@ -41,6 +41,7 @@ from nbgrad.ops import (
     sparse,
     special,
     trigonometry,
+    unfold,
 )
 from nbgrad.ops.creation import full, tensor
 from nbgrad.ops.inplace_forms import forms, in_place
@@ -274,6 +275,7 @@ OTHERS: dict[str, Any] = {
     "where": where,
     "polygamma": lambda x, n: special.polygamma(n, x),
     "absolute": pointwise.abs,
+    "unfold": unfold.unfold_dimension,
     "_indices": sparse.plain_indices,
     "_values": sparse.plain_values,
     "_nnz": sparse.n_places,

@@ -1,4 +1,4 @@
-"""max_pool2d, avg_pool2d and their adaptive forms."""
+"""max_pool2d and avg_pool2d, and both in one dimension."""
 
 from typing import Any
 
@@ -11,10 +11,13 @@ from nbgrad.jit import kernel
 from nbgrad.ops.broadcast import contiguous
 from nbgrad.ops.index import spread_out
 from nbgrad.ops.pointwise import floats
+from nbgrad.ops.shape import squeeze, unsqueeze
 from nbgrad.ops.windows import check_images, out_length, pair
 
 
-def sizes(name: str, x: np.ndarray, kernel_size: Any, stride: Any, padding: Any) -> tuple:
+def sizes(
+    name: str, x: np.ndarray, kernel_size: Any, stride: Any, padding: Any, ceil_mode: bool
+) -> tuple:
     """(number of planes, h, w, kh, kw, sh, sw, ph, pw, oh, ow)."""
     check_images(name, x.shape)
     kh, kw = pair(kernel_size)
@@ -26,13 +29,16 @@ def sizes(name: str, x: np.ndarray, kernel_size: Any, stride: Any, padding: Any)
             f"kernel_size=({kh}, {kw})"
         )
     h, w = x.shape[-2:]
-    oh, ow = out_length(name, h, kh, sh, ph), out_length(name, w, kw, sw, pw)
+    oh = out_length(name, h, kh, sh, ph, 1, ceil_mode)
+    ow = out_length(name, w, kw, sw, pw, 1, ceil_mode)
     planes = int(np.prod(x.shape[:-2]))
     return planes, h, w, kh, kw, sh, sw, ph, pw, oh, ow
 
 
 @op
-def max_pool2d(input, kernel_size, stride=None, padding=0):
+def max_pool2d(
+    input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False
+):
     """The largest element of each window; of equal ones the first gets the gradient.
 
     Parameters
@@ -45,6 +51,10 @@ def max_pool2d(input, kernel_size, stride=None, padding=0):
         Steps between windows, `kernel_size` by default.
     padding : int or pair of int
         Elements of minus infinity added on each side.
+    dilation, return_indices
+        PyTorch's; only their defaults are supported.
+    ceil_mode : bool
+        Whether a last window that sticks out counts.
 
     Returns
     -------
@@ -61,8 +71,10 @@ def max_pool2d(input, kernel_size, stride=None, padding=0):
     >>> nb.nn.functional.max_pool2d(nb.arange(4.0).reshape(1, 1, 2, 2), 2)
     tensor([[[[3.]]]])
     """
+    if pair(dilation) != (1, 1) or return_indices:
+        raise NotImplementedError("max_pool2d: dilation and return_indices are not supported")
     x = floats(input)
-    plan = sizes("max_pool2d", x, kernel_size, stride, padding)
+    plan = sizes("max_pool2d", x, kernel_size, stride, padding, ceil_mode)
     shape = (*x.shape[:-2], *plan[-2:])
     y, places = empty(shape, x.dtype), empty(shape, np.int64)
     _max_pool(x, y, places, *plan)
@@ -87,7 +99,7 @@ def max_pool2d(residuals, g):
 
 
 @op
-def avg_pool2d(input, kernel_size, stride=None, padding=0, count_include_pad=True):
+def avg_pool2d(input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True):
     """The mean of each window.
 
     Parameters
@@ -100,8 +112,10 @@ def avg_pool2d(input, kernel_size, stride=None, padding=0, count_include_pad=Tru
         Steps between windows, `kernel_size` by default.
     padding : int or pair of int
         Zeros added on each side.
+    ceil_mode : bool
+        Whether a last window that sticks out counts.
     count_include_pad : bool
-        Whether these count in the mean.
+        Whether the zeros count in the mean.
 
     Returns
     -------
@@ -114,7 +128,7 @@ def avg_pool2d(input, kernel_size, stride=None, padding=0, count_include_pad=Tru
     tensor([[[[1.5000]]]])
     """
     x = floats(input)
-    plan = sizes("avg_pool2d", x, kernel_size, stride, padding)
+    plan = sizes("avg_pool2d", x, kernel_size, stride, padding, ceil_mode)
     return averages(x, plan, count_include_pad), (x.shape, plan, count_include_pad)
 
 
@@ -125,8 +139,7 @@ def avg_pool2d(residuals, g):
 
 @avg_pool2d.double()
 def avg_pool2d(residuals, g):
-    shape, plan, count_include_pad = residuals
-    return (avg_pool2d_bar(g, shape, plan, count_include_pad),)
+    return (avg_pool2d_bar(g, *residuals),)
 
 
 def averages(x: np.ndarray, plan: tuple, count_include_pad: bool) -> np.ndarray:
@@ -155,46 +168,79 @@ def avg_pool2d_bar(residuals, u):
 
 @avg_pool2d_bar.double()
 def avg_pool2d_bar(residuals, u):
-    _, (_, _, _, kh, kw, sh, sw, ph, pw, _, _), count_include_pad = residuals
-    return (avg_pool2d(u, (kh, kw), (sh, sw), (ph, pw), count_include_pad),)
+    shape, plan, count_include_pad = residuals
+    return (avg_pool2d_again(u, shape, plan, count_include_pad),)
 
 
-def adaptive_avg_pool2d(input: Any, output_size: Any) -> Any:
-    """Means over windows chosen so that the result has a given size, which must divide the input's.
+@op
+def avg_pool2d_again(u, shape, plan, count_include_pad):
+    """`avg_pool2d` of a plan."""
+    return averages(u, plan, count_include_pad), (shape, plan, count_include_pad)
+
+
+@avg_pool2d_again.vjp
+def avg_pool2d_again(residuals, g):
+    return (averages_back(g, *residuals),)
+
+
+@avg_pool2d_again.double()
+def avg_pool2d_again(residuals, g):
+    return (avg_pool2d_bar(g, *residuals),)
+
+
+def max_pool1d(
+    input: Any,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: int = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
+    """The largest element of each window of signals, shape (batch, channels, length) or (channels, length).
 
     Examples
     --------
     >>> import nbgrad as nb
-    >>> nb.nn.functional.adaptive_avg_pool2d(nb.ones(1, 2, 4, 4), 1).shape
-    Size([1, 2, 1, 1])
+    >>> nb.nn.functional.max_pool1d(nb.arange(4.0).reshape(1, 1, 4), 2)
+    tensor([[[1., 3.]]])
     """
-    return avg_pool2d(input, adaptive_window("adaptive_avg_pool2d", input, output_size))
+    rows = as_rows("max_pool1d", kernel_size, stride, padding)
+    options = (dilation, ceil_mode, return_indices)
+    return squeeze(max_pool2d(unsqueeze(input, -2), *rows, *options), -2)
 
 
-def adaptive_max_pool2d(input: Any, output_size: Any) -> Any:
-    """Maxima over windows chosen so that the result has a given size, which must divide the input's.
+def avg_pool1d(
+    input: Any,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+) -> Any:
+    """The mean of each window of signals, shape (batch, channels, length) or (channels, length).
 
     Examples
     --------
     >>> import nbgrad as nb
-    >>> nb.nn.functional.adaptive_max_pool2d(nb.ones(1, 2, 4, 4), 2).shape
-    Size([1, 2, 2, 2])
+    >>> nb.nn.functional.avg_pool1d(nb.arange(4.0).reshape(1, 1, 4), 2)
+    tensor([[[0.5000, 2.5000]]])
     """
-    return max_pool2d(input, adaptive_window("adaptive_max_pool2d", input, output_size))
+    rows = as_rows("avg_pool1d", kernel_size, stride, padding)
+    return squeeze(avg_pool2d(unsqueeze(input, -2), *rows, ceil_mode, count_include_pad), -2)
 
 
-def adaptive_window(name: str, x: Any, output_size: Any) -> tuple[int, int]:
-    check_images(name, tuple(x.shape))
-    h, w = x.shape[-2:]
-    if not isinstance(output_size, tuple | list):
-        output_size = (output_size, output_size)
-    oh, ow = (n if size is None else size for n, size in zip((h, w), output_size))
-    if h % oh or w % ow:
-        raise ShapeError(
-            f"{name}: output_size {(oh, ow)} must divide the input's {(h, w)}; windows of unequal size are not "
-            f"supported yet"
-        )
-    return h // oh, w // ow
+def as_rows(name: str, kernel_size: Any, stride: Any, padding: Any) -> tuple:
+    """Window, step and padding of signals as those of images of one row."""
+    found = []
+    for value in (kernel_size, kernel_size if stride is None or stride == () else stride, padding):
+        if isinstance(value, tuple | list):
+            if len(value) != 1:
+                raise ShapeError(f"{name}: expected one number per argument, got {value}")
+            (value,) = value
+        found.append(int(value))
+    kernel, step, width = found
+    return (1, kernel), (1, step), (0, width)
 
 
 @kernel("A>A>knnnnnnnnnnn")
@@ -241,7 +287,12 @@ def _avg_pool(x, y, planes, h, w, kh, kw, sh, sw, ph, pw, oh, ow, with_padding):
                 for a in range(top, bottom):
                     for b in range(left, right):
                         total += plane[a * w + b]
-                count = kh * kw if with_padding else (bottom - top) * (right - left)
+                count = (bottom - top) * (right - left)
+                if (
+                    with_padding
+                ):  # as far as the padding reaches: a last window may stick out of it, too
+                    height = min(kh, h + 2 * ph - i * sh)
+                    count = height * min(kw, w + 2 * pw - j * sw)
                 y[(p * oh + i) * ow + j] = total / x.dtype.type(count)
 
 
@@ -256,7 +307,12 @@ def _avg_pool_vjp(g, x_bar, planes, h, w, kh, kw, sh, sw, ph, pw, oh, ow, with_p
             top, bottom = max(0, i * sh - ph), min(h, i * sh - ph + kh)
             for j in range(ow):
                 left, right = max(0, j * sw - pw), min(w, j * sw - pw + kw)
-                count = kh * kw if with_padding else (bottom - top) * (right - left)
+                count = (bottom - top) * (right - left)
+                if (
+                    with_padding
+                ):  # as far as the padding reaches: a last window may stick out of it, too
+                    height = min(kh, h + 2 * ph - i * sh)
+                    count = height * min(kw, w + 2 * pw - j * sw)
                 share = g[(p * oh + i) * ow + j] / g.dtype.type(count)
                 for a in range(top, bottom):
                     for b in range(left, right):

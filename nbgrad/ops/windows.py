@@ -15,8 +15,16 @@ def pair(value: Any) -> tuple[int, int]:
     return int(value), int(value)
 
 
-def out_length(name: str, n: int, kernel: int, stride: int, padding: int, dilation: int = 1) -> int:
-    """How many windows fit along one dimension.
+def out_length(
+    name: str,
+    n: int,
+    kernel: int,
+    stride: int,
+    padding: int,
+    dilation: int = 1,
+    ceil_mode: bool = False,
+) -> int:
+    """How many windows fit along one dimension; with `ceil_mode` also one that starts inside and ends outside.
 
     Raises
     ------
@@ -27,6 +35,8 @@ def out_length(name: str, n: int, kernel: int, stride: int, padding: int, dilati
     if stride < 1:
         raise ShapeError(f"{name}: stride must be positive, got {stride}")
     length = (n + 2 * padding - reach) // stride + 1
+    if ceil_mode and (n + 2 * padding - reach) % stride and length * stride < n + padding:
+        length += 1
     if length < 1:
         raise ShapeError(
             f"{name}: kernel size can't be greater than actual input size: a window of {reach} does not fit into "

@@ -29,3 +29,24 @@ def test_mistakes():
         nn.Conv2d(3, 4, 3, groups=2)
     with pytest.raises(NotImplementedError, match="padding_mode"):
         nn.Conv2d(1, 1, 1, padding_mode="circular")
+
+
+@pytest.mark.parametrize(
+    ("layer", "function", "shape", "text"),
+    [
+        (nn.Conv1d(4, 6, 3, 2, 1, 1, 2), F.conv1d, (2, 4, 9),
+         "Conv1d(4, 6, kernel_size=(3,), stride=(2,), padding=(1,), groups=2)"),
+        (nn.ConvTranspose1d(4, 6, 3, 2, 1, 1, 2), F.conv_transpose1d, (2, 4, 9),
+         "ConvTranspose1d(4, 6, kernel_size=(3,), stride=(2,), padding=(1,), groups=2, output_padding=(1,))"),
+        (nn.ConvTranspose2d(4, 6, 3, bias=False, dilation=2), F.conv_transpose2d, (2, 4, 5, 6),
+         "ConvTranspose2d(4, 6, kernel_size=(3, 3), stride=(1, 1), dilation=(2, 2), bias=False)"),
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_other_convolutions(layer, function, shape, text):
+    x = nb.randn(*shape)
+    expected = function(x, layer.weight, layer.bias, *layer.sizes())
+    assert layer(x).tolist() == expected.tolist()
+    assert repr(layer) == text
+    bound = 1 / np.sqrt(np.prod(layer.weight.shape[1:]))
+    assert 0.5 * bound < np.abs(layer.weight.array).max() <= bound

@@ -57,6 +57,8 @@ def spaced(m, rows, columns):
 
 sample("eigh")(lambda m: (lambda x: linalg.eigh(x + x.mT)[0], spaced(m, 3, 3)))
 sample("eigh")(lambda m: (lambda x: of_signs(linalg.eigh(x @ x.mT)[1].mT), spaced(m, 3, 3)))
+sample("eigvalsh")(lambda m: (lambda x: linalg.eigvalsh(x + x.mT), spaced(m, 3, 3)))
+sample("svdvals")(lambda m: (linalg.svdvals, spaced(m, 3, 2)))
 for shape in ((3, 3), (4, 2), (2, 4)):
     sample("svd")(lambda m, s=shape: (lambda x: linalg.svd(x, False).S, spaced(m, *s)))
     sample("svd")(lambda m, s=shape: (lambda x: of_signs(linalg.svd(x, False).U.mT), spaced(m, *s)))

@@ -1,3 +1,4 @@
+import hypothesis.strategies as st
 import numpy as np
 import pytest
 from hypothesis import given
@@ -49,12 +50,26 @@ def test_nan_wins_and_the_first_of_equal_ones():
     assert y.grad.flatten().tolist() == [1, 0, 0, 0]
 
 
-def test_adaptive():
-    x = nb.arange(16.0).reshape(1, 4, 4)
-    assert F.adaptive_avg_pool2d(x, 1).item() == 7.5
-    assert F.adaptive_max_pool2d(x, (2, None)).shape == (1, 2, 4)
-    with pytest.raises(ShapeError, match="must divide"):
-        F.adaptive_avg_pool2d(x, 3)
+@given(x=arrays((2, 3, 7)), k=st.integers(1, 3), s=st.integers(1, 3))
+def test_one_dimension(x, k, s):
+    windows = np.lib.stride_tricks.sliding_window_view(x, k, -1)[..., ::s, :]
+    np.testing.assert_allclose(F.avg_pool1d(nb.Tensor(x), k, s).array, windows.mean(-1))
+    np.testing.assert_allclose(F.max_pool1d(nb.Tensor(x), k, s).array, windows.max(-1))
+    assert F.max_pool1d(nb.Tensor(x[0]), (k,), (s,)).shape == windows.shape[1:3]
+
+
+def test_windows_that_stick_out():
+    x = nb.arange(5.0).reshape(1, 1, 5)
+    assert F.max_pool1d(x, 2, 2, 0, 1, True).flatten().tolist() == [1, 3, 4]
+    assert F.avg_pool1d(x, 2, 2, 0, True).flatten().tolist() == [0.5, 2.5, 4]
+    # With padding 1 the last window reaches from 3 to 5, the padded end: its zero counts or not.
+    assert F.avg_pool1d(x, 3, 2, 1, True).flatten().tolist() == pytest.approx([1 / 3, 2, 7 / 3])
+    assert F.avg_pool1d(x, 3, 2, 1, True, False).flatten().tolist() == [0.5, 2, 3.5]
+    # A window that would start in the padding does not count.
+    assert F.max_pool1d(x[..., :4], 2, 2, 1, 1, True).shape == (1, 1, 3)
+    for refused in ({"dilation": 2}, {"return_indices": True}):
+        with pytest.raises(NotImplementedError, match="dilation and return_indices"):
+            F.max_pool1d(x, 2, **refused)
 
 
 def test_what_does_not_fit():
