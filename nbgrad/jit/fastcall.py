@@ -7,7 +7,8 @@
 The function gets the address of the block's first word, the address of the argument vector and the number of
 arguments, and returns a new reference to a Python object as an address, or 0 with an exception set.  It runs with
 the GIL held unless it releases it (`save_thread`, `restore_thread`).  `bind(words)` makes a builtin whose block holds
-`words`; objects among them are kept alive for ever.  There is no fallback: without fast calls there are no groups.
+`words`; it and the objects among them are kept alive for ever, and equal words give the builtin that is there already, so
+that a group which forms again takes no more memory.  There is no fallback: without fast calls there are no groups.
 """
 
 import functools
@@ -93,6 +94,10 @@ class FastCall(NativeFunction):
 
     n_args, outer = 3, OUTER
 
+    def __init__(self, function):
+        super().__init__(function)
+        self.bound = {}  # contents of a block -> the builtin that has it
+
     def bind(self, words=()):
         """A builtin function whose block holds `words` (ints as they are, other objects by address)."""
         if not machine.fast_calls:
@@ -100,11 +105,14 @@ class FastCall(NativeFunction):
                 "this Python keeps its objects in another layout than nbgrad's native calls expect (a free-threaded "
                 "build?), so groups of workers can't start here; training in one process works"
             )
-        block = np.array(
-            [word if type(word) is int else id(word) for word in words] or [0], np.int64
-        )
-        machine.immortal.append(tuple(words))
-        return machine.make_builtin(self.__name__, self.address(), block, self.__doc__)
+        content = tuple([word if type(word) is int else id(word) for word in words]) or (0,)
+        if content not in self.bound:
+            machine.immortal.append(tuple(words))  # so no other object will have these addresses
+            block = np.array(content, np.int64)
+            self.bound[content] = machine.make_builtin(
+                self.__name__, self.address(), block, self.__doc__
+            )
+        return self.bound[content]
 
 
 def fastcall(function):

@@ -35,6 +35,13 @@ def test_each_binding_has_its_own_words():
     assert (one(0, None)[0], two(0, None)[0]) == (1, 2)
 
 
+def test_equal_words_are_bound_once():
+    one, kept = pair.bind([1, object]), len(machine.immortal)
+    assert pair.bind([1, object]) is one
+    assert pair.bind([1, int]) is not one
+    assert len(machine.immortal) == kept + 2  # words and block of the third
+
+
 def test_references_do_not_drift():
     make, thing = pair.bind([0]), object()
     before = sys.getrefcount(thing)
