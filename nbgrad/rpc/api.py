@@ -26,7 +26,7 @@ from nbgrad.rpc.cloud import PICKLERS
 from nbgrad.rpc.figures import statistics
 from nbgrad.rpc.future import Future
 from nbgrad.rpc.gather import Meetings, collected
-from nbgrad.rpc.options import BackendType, TensorPipeRpcBackendOptions, chosen
+from nbgrad.rpc.options import BackendType, TensorPipeRpcBackendOptions, check_timeout, chosen
 from nbgrad.rpc.owner import create
 from nbgrad.rpc.rref import RRef, RRefs
 from nbgrad.rpc.state import State
@@ -214,9 +214,10 @@ def remote(
     owner = agent.workers.rank(to)
     if not callable(func):
         raise TypeError(f"function should be callable, and {func!r} is not.")
+    arguments = state.as_arguments(args)
     rref_id = agent.rrefs.new_id()
     creation: Future | None
-    work = rref_id, func, tuple(args or ()), kwargs
+    work = rref_id, func, arguments, kwargs
     give_up = functools.partial(agent.rrefs.give_up, owner, rref_id)
     try:
         creation = state.send(owner, create, work, None, timeout, give_up)
@@ -244,7 +245,9 @@ def get_rpc_timeout() -> float:
 
 
 def _set_rpc_timeout(seconds: float) -> None:
+    """Seconds that calls may take from now on where they don't say it themselves; 0 for ever."""
     state.agent()
+    check_timeout(seconds)
     State.timeout_s = float(seconds)
 
 

@@ -56,11 +56,7 @@ class TensorPipeRpcBackendOptions:
     pickler: str | None = None
 
     def __post_init__(self) -> None:
-        seconds = self.rpc_timeout
-        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds >= 0:
-            raise ValueError(
-                f"rpc_timeout is {seconds!r}: the seconds that a call may take are wanted, 0 for ever"
-            )
+        check_timeout(self.rpc_timeout)
         if self.max_queued_calls < 1:
             raise ValueError(
                 f"max_queued_calls is {self.max_queued_calls}: at least one call must be allowed to wait"
@@ -72,6 +68,14 @@ class TensorPipeRpcBackendOptions:
             raise ValueError(
                 f"nbgrad runs on the CPU only, so device_map {device_map} has no meaning"
             )
+
+
+def check_timeout(seconds: Any) -> None:
+    """Raise ValueError unless it is a time that calls may take."""
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds >= 0:
+        raise ValueError(
+            f"rpc_timeout is {seconds!r}: the seconds that a call may take are wanted, 0 for ever"
+        )
 
 
 def chosen(name: str, value: str | None, allowed: tuple[str, ...]) -> str:

@@ -22,15 +22,33 @@ def pack(error: BaseException, worker: str, rank: int) -> bytes:
         text is None or error.__traceback__ is not None
     ):  # (else it only passes by, and has nothing to add)
         text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-    state = None
-    if not Trust.only_registered:
-        try:
-            state = pickle.dumps(error, 5)
-            pickle.loads(state)  # some exceptions pickle, and can't be made again
-        except Exception:
-            state = None
+    state = None if Trust.only_registered else frozen(error)
     kind = type(error)
     return plain.dumps((kind.__module__, kind.__qualname__, str(error), text, state, worker, rank))
+
+
+def frozen(error: BaseException) -> bytes | None:
+    """The exception as a pickle that can be read again: whole, or in parts, whose constructor takes other arguments."""
+    for made in (error, (type(error), error.args, vars(error))):
+        try:
+            state = pickle.dumps(made, 5)
+            thawed(state)  # some exceptions pickle, and can't be made again
+            return state
+        except Exception:
+            continue
+    return None
+
+
+def thawed(state: bytes) -> BaseException:
+    """What `frozen` was given."""
+    made = pickle.loads(state)
+    if isinstance(made, BaseException):
+        return made
+    kind, args, attributes = made
+    error = kind.__new__(kind, *args)
+    error.args = args
+    vars(error).update(attributes)
+    return error
 
 
 def unpack(data: bytes, what: str) -> BaseException:
@@ -71,7 +89,7 @@ def rebuild(module: str, name: str, message: str, state: bytes | None) -> Any:
             kind = KNOWN.get(module, {}).get(name) or find(f"{module}:{name}")
             return kind(message) if issubclass(kind, Exception) else None
         if state is not None:
-            error = pickle.loads(state)
+            error = thawed(state)
             if isinstance(error, Exception):  # SystemExit there must not end the process here
                 return error
         kind = builtins if module == "builtins" else importlib.import_module(module)

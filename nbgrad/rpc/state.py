@@ -1,7 +1,9 @@
 """The RPC layer of this process: at most one agent at a time."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
+
+import numpy as np
 
 from nbgrad.errors import RpcError
 from nbgrad.rpc.future import Future
@@ -50,9 +52,28 @@ def send(
         raise TypeError(f"function should be callable, and {function!r} is not.")
     if here.rrefs.deleted:
         here.rrefs.collect()
+    given = args if args.__class__ is tuple else as_arguments(args)
     return here.calls.send(
-        here.workers.rank(to), function, tuple(args or ()), kwargs, seconds(timeout), on_failure
+        here.workers.rank(to), function, given, kwargs, seconds(timeout), on_failure
     )
+
+
+def as_arguments(args: Any) -> tuple:
+    """`args` of a call as a tuple.
+
+    Raises
+    ------
+    TypeError
+        If it is a single value: `args=(x)` is x, `args=(x,)` the tuple that is meant.
+    """
+    if args is None:
+        return ()
+    is_one = isinstance(args, str | bytes | np.ndarray) or hasattr(args, "requires_grad")
+    if is_one or not isinstance(args, Iterable):
+        raise TypeError(
+            f"args must be a tuple of the function's arguments, and is one {type(args).__name__}; write args=(x,), with a comma"
+        )
+    return tuple(args)
 
 
 class Remote:

@@ -348,6 +348,22 @@ def to_self():
     return x[0], y[0], rpc.rpc_sync("worker0", count_down, (2, 1))
 
 
+def refuses_as_default(seconds):
+    before = rpc.get_rpc_timeout()
+    try:
+        rpc._set_rpc_timeout(seconds)
+    except ValueError as error:
+        return str(error), rpc.get_rpc_timeout() == before
+    return None
+
+
+@pytest.mark.parametrize("seconds", [-3, float("nan"), "5", None])
+def test_a_default_timeout_that_is_none_is_refused(group2, seconds):
+    text, is_unchanged = group2.call(refuses_as_default, seconds)
+    assert f"rpc_timeout is {seconds!r}" in text
+    assert is_unchanged
+
+
 def test_calls_to_oneself_copy_and_nest(group2):
     assert group2.call(to_self) == (0.0, 100.0, 2)
 

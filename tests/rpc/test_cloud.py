@@ -22,7 +22,6 @@ def test_it_says_what_to_install(monkeypatch):
 @pytest.fixture(scope="module")
 def clouds():
     """Two workers that send code."""
-    pytest.importorskip("cloudpickle")
     with groups.fresh(2, options={"pickler": "cloudpickle"}) as group:
         yield group
 

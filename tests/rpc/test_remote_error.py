@@ -29,6 +29,36 @@ def around(error):
     return remote_error.unpack(remote_error.pack(raised(error), "worker1", 1), "f")
 
 
+class WithKeyword(KeyError):
+    def __init__(self, *, code):
+        super().__init__("with keyword")
+        self.code = code
+
+
+class Refuses(Exception):
+    def __reduce__(self):
+        raise TypeError("no")
+
+
+@pytest.mark.parametrize(
+    ("error", "attributes"),
+    [
+        (TwoArguments(1, 2), {"a": 1, "b": 2}),
+        (WithKeyword(code=5), {"code": 5}),
+        (Refuses("x", 3), {}),
+    ],
+)
+def test_a_constructor_that_takes_other_arguments_is_not_called(error, attributes):
+    error.add_note("a note")
+    came = around(error)
+    assert type(came) is type(error)
+    assert came.args == error.args
+    assert str(came) == str(error)
+    assert vars(came).items() >= attributes.items()
+    assert came.__notes__ == ["a note"]
+    assert isinstance(came.__cause__, RemoteError)
+
+
 @pytest.mark.parametrize(
     "error", [KeyError("k"), ValueError("v"), OSError(2, "none"), StopIteration(3)]
 )
