@@ -21,6 +21,7 @@ from nbgrad import (
     nn,
     ops,
     optim,
+    parallel,
     profile,
     profiler,
     rpc,
@@ -95,3 +96,6 @@ _sys.modules["nbgrad.autograd.profiler"] = profiler
 # `import nbgrad.autograd.functional`, likewise
 autograd.functional = ops.derivatives  # type: ignore[attr-defined]
 _sys.modules["nbgrad.autograd.functional"] = ops.derivatives
+# `nbgrad.nn.parallel.DistributedDataParallel`: the same for a room that stands above nn
+nn.parallel = parallel  # type: ignore[attr-defined]
+_sys.modules["nbgrad.nn.parallel"] = parallel

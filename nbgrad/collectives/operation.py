@@ -44,6 +44,7 @@ class Kind(IntEnum):
     gather_object = 15
     scatter_object_list = 16
     plan = 17
+    agreement = 18
 
 
 REDUCING = (Kind.all_reduce, Kind.reduce, Kind.reduce_scatter, Kind.all_reduce_shared)

@@ -9,7 +9,7 @@
 
 A kernel calls it by `call_address_8`, with addresses as they come out of shared memory.  One version per dtype is compiled
 when its address is first asked for, and kept in the object cache.  Arrays may lie at the same place, or apart; sums are not
-reordered and quotients are exact (no fast-math flags).
+reordered and quotients are exact, unless the routine is `fast`.
 """
 
 import functools
@@ -26,9 +26,9 @@ N_ARGS = 8
 class Routine:
     """A native function over arrays, per dtype."""
 
-    def __init__(self, function, arrays: int, numbers: int, common: tuple[str, ...]):
+    def __init__(self, function, arrays: int, numbers: int, common: tuple[str, ...], fast: bool):
         functools.update_wrapper(self, function)
-        self.arrays, self.numbers, self.common = arrays, numbers, common
+        self.arrays, self.numbers, self.common, self.fast = arrays, numbers, common, fast
         assert arrays + 1 + numbers <= N_ARGS
         self.addresses: dict[str, int] = {}
         sources.append(self)
@@ -46,7 +46,7 @@ class Routine:
     def stored(self, dtype: str):
         """Name of one version in the store, and a function that makes it."""
         outer = self.outer(dtype, self.symbol(dtype))
-        name = f"{self.symbol(dtype)}-{code_digest(self.__wrapped__, outer)}"
+        name = f"{self.symbol(dtype)}-{code_digest(self.__wrapped__, outer, self.fast)}"
         return name, functools.partial(self.compile, dtype)
 
     def objects(self):
@@ -57,7 +57,9 @@ class Routine:
         """Object code of one version."""
         symbol = self.symbol(dtype)
         kinds = [f"{dtype}[]"] * self.arrays + ["int64"] * self.numbers
-        module = compile.compile_module(self.__wrapped__, kinds, "void", False, f"{symbol}.inner")
+        module = compile.compile_module(
+            self.__wrapped__, kinds, "void", self.fast, f"{symbol}.inner"
+        )
         module.link_in(llvm.parse_assembly(self.outer(dtype, symbol)))
         return machine.emit(module, {symbol})
 
@@ -88,6 +90,11 @@ def outer_text(inner: str, outer: str, arrays: int, numbers: int, item: int) -> 
     return "\n".join(lines)
 
 
-def routine(arrays: int, numbers: int = 0, common: tuple[str, ...] = ("float32", "float64")):
+def routine(
+    arrays: int,
+    numbers: int = 0,
+    common: tuple[str, ...] = ("float32", "float64"),
+    fast: bool = False,
+):
     """Decorator; see the module's docstring.  `common` are the dtypes that are worth compiling in advance."""
-    return lambda function: Routine(function, arrays, numbers, common)
+    return lambda function: Routine(function, arrays, numbers, common, fast)

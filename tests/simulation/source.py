@@ -26,6 +26,7 @@ KERNELS = (
     "nbgrad.collectives.rounds",
     "nbgrad.collectives.buckets",
     "nbgrad.collectives.letters",
+    "nbgrad.parallel.step",
 )
 REBUILT = {  # modules whose Python functions and classes are rebuilt, so that they call simulated kernels
     "nbgrad.dist_autograd.engine",
