@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from nbgrad.autograd import engine
+from nbgrad.autograd.early import run_at_end
 from nbgrad.autograd.grad_buffer import accumulate, one_like
 from nbgrad.autograd.leaf_hooks import run_leaf_post, run_stored
 from nbgrad.autograd.sparse import copied
@@ -98,6 +99,7 @@ def backward(
         if tensor.hooks:
             run_leaf_post(tensor, g)
             run_stored(tensor)
+    run_at_end()
 
 
 def grad(

@@ -18,6 +18,7 @@ import numpy as np
 
 from nbgrad.autograd.anomaly import Trace, described, refuse_nan
 from nbgrad.autograd.buffers import is_sole
+from nbgrad.autograd.early import Early, begin, run_at_end
 from nbgrad.autograd.grad_buffer import accumulate, add_into, added
 from nbgrad.autograd.hooks import run_post, run_pre
 from nbgrad.autograd.leaf_hooks import run_leaf, run_leaf_post, run_stored
@@ -74,6 +75,7 @@ def run(roots: list[Tensor], seeds: list[np.ndarray], retain_graph: bool) -> Non
     begin_ns = time.perf_counter_ns() if record is not None else 0
     order = reach(roots, sums)
     check_order(order)
+    early = begin(order) if Early.is_wanted else None
     for root, g in zip(roots, seeds):
         add(sums, owned, root.node or root, root.idx, g)
     seeds.clear()
@@ -115,20 +117,32 @@ def run(roots: list[Tensor], seeds: list[np.ndarray], retain_graph: bool) -> Non
                     sums[target] = total = added(total, cotangent)
                     if total.__class__ is ndarray:  # a sparse one is never added into
                         owned.add(target)
+        if early is not None and node in early:
+            g = cotangent = cotangents = total = None
+            for leaf in early[node]:
+                if leaf in sums:  # Note [Early leaves] E1
+                    deliver(sums, owned, leaf)
     g = cotangent = cotangents = total = None  # is_sole counts references
     while sums:
-        leaf, g = sums.popitem()
-        if leaf.hooks:
-            owned.discard(leaf)  # a hook may keep the sum, or give one that it keeps
-            g = run_leaf(leaf, g)
-            shown = leaf.hooks.get("post")
-            store(leaf, g if is_sole(g, 1) and not shown else copied(g))
-            run_leaf_post(leaf, g)
-            run_stored(leaf)
-        else:
-            store(leaf, g if leaf in owned or is_sole(g, 1) else copied(g))
+        deliver(sums, owned, next(reversed(sums)))
+    if early is not None:
+        run_at_end()
     if record is not None:
         record("pass", "backward", begin_ns)
+
+
+def deliver(sums: dict, owned: set, leaf: Tensor) -> None:
+    """The sum of a leaf is whole: run its hooks, store it."""
+    g = sums.pop(leaf)
+    if leaf.hooks:
+        owned.discard(leaf)  # a hook may keep the sum, or give one that it keeps
+        g = run_leaf(leaf, g)
+        shown = leaf.hooks.get("post")
+        store(leaf, g if is_sole(g, 1) and not shown else copied(g))
+        run_leaf_post(leaf, g)
+        run_stored(leaf)
+    else:
+        store(leaf, g if leaf in owned or is_sole(g, 1) else copied(g))
 
 
 def add(sums: dict, owned: set, target: Any, idx: int, cotangent: np.ndarray) -> None:

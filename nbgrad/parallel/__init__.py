@@ -1,5 +1,19 @@
 """Training one model by several workers of a machine."""
 
+from nbgrad.parallel.distributed_data_parallel import DistributedDataParallel
+from nbgrad.parallel.hogwild import Hogwild, HogwildStatistics
+from nbgrad.parallel.parameter_server import ParameterServer, Trainer
+from nbgrad.parallel.placement import Placement, place
 from nbgrad.parallel.shared_parameters import SharedParameters, StepStatistics
 
-__all__ = ["SharedParameters", "StepStatistics"]
+__all__ = [
+    "DistributedDataParallel",
+    "Hogwild",
+    "HogwildStatistics",
+    "ParameterServer",
+    "Placement",
+    "SharedParameters",
+    "StepStatistics",
+    "Trainer",
+    "place",
+]

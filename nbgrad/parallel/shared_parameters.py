@@ -37,6 +37,7 @@ from nbgrad.parallel import step as native
 from nbgrad.parallel.agreement import refuse_differences
 from nbgrad.parallel.desks import Desks
 from nbgrad.parallel.flat import Flat
+from nbgrad.parallel.placement import place
 from nbgrad.parallel.updates import N_NUMBERS, recipe_of
 
 
@@ -132,7 +133,7 @@ class SharedParameters:
 
     def set_up(self, pg: ProcessGroup, average: bool) -> None:
         """Move everything into shared memory; all members do this at once."""
-        optimizer = self.optimizer
+        optimizer, self.placement = self.optimizer, place(pg)
         self.params = optimizer.parameters()
         sizes = [len(group["params"]) for group in optimizer.param_groups]
         told = [
