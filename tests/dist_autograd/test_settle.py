@@ -124,6 +124,10 @@ def test_messages_of_a_pass(group3, forward, most):
     assert n - (0 if forward is unused_alone else n_used) <= most
 
 
+def test_auto_sends_what_fast_sends_where_all_is_used(group3):
+    assert group3.call(messages_of, used, "auto") == group3.call(messages_of, used, "fast")
+
+
 def n_parts_elsewhere():
     """After an unused call to worker 1 a result of worker 2 that needs nobody: worker 2 is left alone."""
     on_all(reset)
