@@ -79,9 +79,9 @@ def figure(name, *args, **options):
 
 
 MODES = [  # (name, hops, count, rounds, quick)
-    ("1 hop", 1, 20, 400, 5),
-    ("16 hops", 16, 10, 300, 5),
-    ("64 hops", 64, 4, 150, 4),
+    ("1 hop", 1, 20, 300, 5),
+    ("16 hops", 16, 10, 200, 5),
+    ("64 hops", 64, 4, 100, 4),
 ]
 UNUSED = [("the same worker", "worker1"), ("another worker", "worker2")]
 PAIRS, FIGURES = [], []  # (ours, other) of FIGURES
@@ -94,7 +94,7 @@ WITHOUT = FIGURES.index(next(f for f in FIGURES if f.name == f"auto, {HOPS} hops
 for where, worker in UNUSED:
     PAIRS.append((len(FIGURES), WITHOUT))
     name = f"unused call to {where}, {HOPS} hops"
-    FIGURES.append(figure(name, HOPS, "auto", worker, count=10, rounds=300, quick=5, warm=2))
+    FIGURES.append(figure(name, HOPS, "auto", worker, count=10, rounds=100, quick=5, warm=2))
 
 
 class Turn:
