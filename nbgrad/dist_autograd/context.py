@@ -20,7 +20,7 @@ from nbgrad.autograd.grad_mode import set_enabled
 from nbgrad.autograd.tensor import Tensor
 from nbgrad.dist_autograd import context_rows as rows
 from nbgrad.dist_autograd import ledger
-from nbgrad.errors import ContextError, SharedMemoryFull
+from nbgrad.errors import ContextError, ProtocolError, SharedMemoryFull
 from nbgrad.rpc.message import RELEASE
 from nbgrad.shm.layout import CONTEXTS
 
@@ -133,7 +133,19 @@ class Contexts:
         agent.on(RELEASE, self.on_release)
 
     def address(self, context_id: int) -> int:
+        """Address of the context's row.
+
+        Raises
+        ------
+        ProtocolError
+            If the id, which may have come in a message, names a worker that there is not.
+        """
         session = self.agent.session
+        if not 0 <= context_id >> 48 < self.agent.world:
+            raise ProtocolError(
+                f"no autograd context has the id {context_id}: there is no worker {context_id >> 48} in this group of "
+                f"{self.agent.world}"
+            )
         return session.segment.address + session.layout.context_row(
             context_id >> 48, context_id & 0xFFFF
         )

@@ -24,7 +24,19 @@ from nbgrad.errors import (
     RpcTimeout,
     SharedMemoryFull,
 )
-from nbgrad.rpc.message import DROP_PASS, EXTRA, FAILURE, GRAD, H0, H1, LETTER, REPORT
+from nbgrad.rpc.fault import WHY
+from nbgrad.rpc.message import (
+    DROP_PASS,
+    EXTRA,
+    FAILURE,
+    GRAD,
+    H0,
+    H1,
+    KIND,
+    LETTER,
+    REPORT,
+    SOURCE,
+)
 from nbgrad.shm import bell, words
 from nbgrad.shm.layout import PASSES
 
@@ -77,6 +89,27 @@ class Engine:
     def address(self, pass_id: int) -> int:
         session = self.agent.session
         return session.segment.address + session.layout.pass_row(pass_id >> 48, pass_id & 0xFFFF)
+
+    def row_of(self, message: tuple) -> int:
+        """Address of the row of the pass that a message belongs to; it has that row while the message exists (G4).
+
+        Raises
+        ------
+        ProtocolError
+            If there is no such row, or another pass has it.
+        """
+        pass_id = message[H0]
+        if 0 <= pass_id >> 48 < self.agent.world and pass_id & 0xFFFF < PASSES:
+            row = self.address(pass_id)
+            if ledger.id_of(row) == pass_id:
+                return row
+            why = f"row {pass_id & 0xFFFF} of worker {pass_id >> 48} belongs to pass {ledger.id_of(row)}"
+        else:
+            why = f"there is no row {pass_id & 0xFFFF} of worker {pass_id >> 48}"
+        raise ProtocolError(
+            f"worker {message[SOURCE]} has sent a message (kind {message[KIND]}) of the backward pass {pass_id}, and {why}. "
+            f"{WHY}"
+        )
 
     # ------------------------------------------------------------ the caller
 
@@ -215,7 +248,7 @@ class Engine:
             context = self.contexts.get(context_id)
         part = context.passes.get(pass_id) if context is not None else None
         if part is None:
-            row = self.address(pass_id)
+            row = self.row_of(message)
             if context is None or ledger.outcome(row, pass_id) != ledger.RUNNING:
                 del message  # its blocks go back first
                 self.give_back(row, pass_id, context_id)
@@ -278,14 +311,15 @@ class Engine:
         running = self.running.get(message[H0])
         if running is not None:
             running.reports.append(message[EXTRA].decode())
-        self.give_back(self.address(message[H0]), message[H0], message[H1])
+        self.give_back(self.row_of(message), message[H0], message[H1])
 
     def on_drop(self, message: tuple) -> None:
+        row = self.row_of(message)
         for context in list(self.contexts.table.values()):
             context.note(message[H0])
         # The row is closed already, so the unit is the last access: the caller may open the row for another pass at
         # once (! closing it again would end that one).
-        ledger.give_back(self.address(message[H0]), 1)
+        ledger.give_back(row, 1)
 
 
 class Record:

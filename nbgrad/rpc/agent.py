@@ -15,30 +15,27 @@ W3 (noticed)      each slice ends with a look at poison words, deadlines and sig
                   first, longer the longer nothing has come, 200 ms at most.
 """
 
+import contextlib
 import ctypes
 import threading
 import time
 from collections import deque
 from typing import Any, NoReturn
 
-import numpy as np
-
 from nbgrad import logs
-from nbgrad.errors import MessageTooLarge, NbgradError, RpcError
+from nbgrad.errors import NbgradError, ProtocolError, RpcError
 from nbgrad.rpc import codec, fault, transfer
 from nbgrad.rpc.departures import Departures
 from nbgrad.rpc.future import Future, agents
 from nbgrad.rpc.message import ARRAYS, CHUNK, EXTRA, KIND, PARTS, SOURCE
 from nbgrad.rpc.patience import Patience, warning_s
 from nbgrad.rpc.serving import FIRST_SLICE_NS, Serving
-from nbgrad.shm import arena, bell, words
-from nbgrad.shm.binding import Binding, block_of, current
+from nbgrad.shm import bell, words
+from nbgrad.shm.binding import Binding, current
 from nbgrad.shm.layout import BUSY as BUSY_WORD
 from nbgrad.shm.layout import EPOCH, PAGE
 from nbgrad.shm.record import BROKEN
 from nbgrad.shm.wire import BUSY, CORRUPT, FULL, OUTSTANDING, SENT, TOO_LARGE, UNREADABLE
-
-STAGE_BYTES = 1 << 12
 
 
 class Joint:
@@ -82,7 +79,7 @@ class Agent:
         self.trace: Any = logs.tracer()  # function(kind, name, start_ns, flow), if somebody asks
         self.patience = Patience(self, warning_s())
         self.last_message = time.monotonic()
-        self.transfers = transfer.Transfers()
+        self.transfers = transfer.Transfers(self)
         self.handlers[CHUNK] = self.transfers.add
         self.handlers[BROKEN] = self.on_broken
         self.departures = Departures(session)
@@ -128,36 +125,9 @@ class Agent:
             elif status == UNREADABLE:
                 arrays, kind = codec.readable(arrays, kind)
             elif status == TOO_LARGE:
-                arrays, extra, kind = self.shrink(target, kind, arrays, extra)
+                arrays, extra, kind = self.transfers.fit(target, kind, arrays, extra)
             elif status == CORRUPT:
                 self.check_blocks()
-
-    def shrink(self, target: int, kind: int, arrays: tuple, extra: bytes | None) -> tuple:
-        """Make a message fit: arrays into the arena, the rest ahead in chunks."""
-        staged = tuple([self.stage(a) for a in arrays])
-        inline = sum(a.nbytes for a in staged if not self.binding.travels(a))
-        limit = self.session.layout.ring_capacity // 8
-        if inline + len(extra or b"") + 200 * len(arrays) <= limit * 3:
-            return staged, extra, kind
-        if kind >> 8:
-            raise MessageTooLarge(
-                f"a message with {len(arrays)} arrays does not fit into a ring: send fewer at a time"
-            )
-        number, pieces = self.transfers.split(staged, extra, limit)
-        for piece in pieces:
-            self.post(target, 0, CHUNK, number, 0, 0, 0, 0, 0, (), piece)
-        return (), None, kind | number << 8
-
-    def stage(self, array: np.ndarray) -> np.ndarray:
-        """A copy in the arena that the receiver gets for itself; the array itself where the arena is full."""
-        if array.nbytes < STAGE_BYTES or self.binding.travels(array):
-            return array
-        copy = self.binding.empty(array.shape, array.dtype)
-        if copy is None:
-            return array
-        np.copyto(copy, array)
-        arena.set_pinned(block_of(copy), arena.GIVEN)
-        return copy
 
     def post_to_self(self, row: int, message: tuple) -> None:
         arrays = tuple([a.copy() for a in message[ARRAYS]])
@@ -166,6 +136,8 @@ class Agent:
         work = self.handle(message[:ARRAYS] + (arrays, message[EXTRA]))
         if work is not None:
             self.serving.submit(work)
+        else:
+            self.changed()  # no bell has rung for whoever waits for this (W2)
 
     def drain(self) -> None:
         """A ring is full: pop what has come here, run nothing, so that two full rings can't wait for each other."""
@@ -196,19 +168,22 @@ class Agent:
     def handle(self, message: tuple) -> Any:
         """Run the handler of a message: None, or work to be run without the role."""
         kind = message[KIND]
-        if kind >= PARTS:
-            arrays, extra = message[ARRAYS], message[EXTRA]
-            if kind > 255:
-                arrays, extra = self.transfers.finish(message[SOURCE], kind >> 8)
-            if kind & PARTS:
-                arrays = codec.joined(arrays)
-            kind &= PARTS - 1
-            message = (message[SOURCE], kind, *message[2:ARRAYS], arrays, extra)
-        return self.handlers.get(kind, self.on_broken)(message)
+        try:
+            if kind >= PARTS:
+                arrays, extra = message[ARRAYS], message[EXTRA]
+                if kind > 255:
+                    arrays, extra = self.transfers.finish(message[SOURCE], kind >> 8)
+                if kind & PARTS:
+                    arrays = codec.joined(arrays)
+                kind &= PARTS - 1
+                message = (message[SOURCE], kind, *message[2:ARRAYS], arrays, extra)
+            return self.handlers.get(kind, self.on_broken)(message)
+        except ProtocolError as error:
+            self.give_up(error)
 
     def on_broken(self, message: tuple) -> None:
         """A message that no worker writes, or of a kind that there is not."""
-        self.give_up(fault.of_message(message, self.session.names, self.rank))
+        raise fault.of_message(message, self.session.names, self.rank)
 
     def check_blocks(self) -> None:
         """Give up if an array of this process has lost its block."""
@@ -283,7 +258,10 @@ class Agent:
             if message is not None:
                 mask, handled, is_first = 0, True, True
                 handler = handlers.get(message[KIND], self.handle)  # (not there: it has flags)
-                work = handler(message)
+                try:
+                    work = handler(message)
+                except ProtocolError as error:
+                    self.give_up(error)
                 if work is not None:
                     return work
                 if future.finished:
@@ -340,15 +318,14 @@ class Agent:
         if gone:
             for call, future in list(self.futures.items()):
                 if future.targets & gone and self.futures.pop(call, None) is not None:
-                    future.finish(None, self.departures.error(gone & future.targets))
+                    self.serving.fail(future, self.departures.error(gone & future.targets))
         return gone
 
     def fail_all(self, error: BaseException) -> None:
         """A worker has ended: every call under way fails with that."""
-        for future in list(self.futures.values()):
-            if not future.finished:
-                future.finish(None, error)
-        self.futures.clear()
+        while self.futures:
+            with contextlib.suppress(KeyError):  # another thread took the last one
+                self.serving.fail(self.futures.popitem()[1], error)
 
     # ------------------------------------------------------------ calls under way
 

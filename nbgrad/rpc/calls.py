@@ -17,7 +17,7 @@ from nbgrad.errors import RpcEncodeError
 from nbgrad.rpc import codec, remote_error, trust
 from nbgrad.rpc.backpressure import LIMIT, Backpressure
 from nbgrad.rpc.content import decode, discard
-from nbgrad.rpc.future import Future, describe, run_callbacks
+from nbgrad.rpc.future import Future, describe
 from nbgrad.rpc.message import (
     CALL,
     ERROR,
@@ -34,7 +34,7 @@ from nbgrad.rpc.message import (
 )
 from nbgrad.rpc.names import name_of, resolve
 from nbgrad.rpc.request import Request
-from nbgrad.rpc.serving import UserCode
+from nbgrad.rpc.serving import Callbacks
 from nbgrad.rpc.trust import Trust
 
 
@@ -220,15 +220,3 @@ class Calls:
                 ) from error
             self.functions[source][number] = found
         return found
-
-
-class Callbacks(UserCode):
-    """Callbacks of a future whose reply has come: user code, so not run by the thread that popped the reply."""
-
-    __slots__ = ("callbacks", "future")
-
-    def __init__(self, future: Future, callbacks: list):
-        self.future, self.callbacks = future, callbacks
-
-    def __call__(self) -> None:
-        run_callbacks(self.future, self.callbacks)

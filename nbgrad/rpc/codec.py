@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from nbgrad.errors import NotRegistered, RpcEncodeError
+from nbgrad.errors import NotRegistered, ProtocolError, RpcEncodeError
 from nbgrad.rpc import plain as plain_codec
 from nbgrad.rpc import plain_read
 from nbgrad.rpc.message import PARTS
@@ -178,13 +178,26 @@ def readable(arrays: tuple, kind: int) -> tuple[tuple, int]:
 
 
 def joined(arrays: tuple) -> tuple:
-    """The arrays of a message whose kind says PARTS, sparse ones whole again."""
-    *flat, lengths = arrays
-    rest = iter(flat)
-    groups = [[next(rest) for _ in range(n)] for n in lengths.tolist()]
-    return tuple(
-        [Tensors.sparse.of_parts(*group) if len(group) > 1 else group[0] for group in groups]
-    )
+    """The arrays of a message whose kind says PARTS, sparse ones whole again.
+
+    Raises
+    ------
+    ProtocolError
+        If they are not what `readable` makes.
+    """
+    try:
+        *flat, lengths = arrays
+        ends = np.cumsum(lengths).tolist()
+        if ends[-1] != len(flat):
+            raise ValueError(f"the parts of {lengths.tolist()} arrays")
+        groups = [flat[end - n : end] for n, end in zip(lengths.tolist(), ends)]
+        return tuple(
+            [Tensors.sparse.of_parts(*group) if len(group) > 1 else group[0] for group in groups]
+        )
+    except (ValueError, IndexError, TypeError) as error:
+        raise ProtocolError(
+            f"a message of {len(arrays)} arrays, some of them sparse, holds what no worker writes: {error}"
+        ) from error
 
 
 def plain(array: np.ndarray, what: str) -> np.ndarray:

@@ -40,6 +40,13 @@ def of_message(message: tuple, names: list[str], rank: int) -> ProtocolError:
     )
 
 
+def of_transfer(source: str, rank: int, number: int, what: str) -> ProtocolError:
+    """For a message in pieces (transfer.py)."""
+    return ProtocolError(
+        f"worker {source!r} has sent worker {rank} the message of transfer {number} in pieces, and {what}. {WHY}"
+    )
+
+
 def of_block(fault: tuple[int, ...], layout: Layout, names: list[str]) -> ProtocolError:
     """For what `Binding.fault` tells."""
     what, offset, held, found, holders = fault

@@ -237,12 +237,10 @@ def is_late(future: Future) -> bool:
     return future.deadline > 0 and time.monotonic() > future.deadline
 
 
-def time_out(future: Future) -> None:
-    """Finish with a RpcTimeout, unless it has just been finished."""
-    if not future.finished:
-        error = RpcTimeout(
-            f"RPCErr:1:RPC ran for more than set timeout ({int(future.timeout * 1000)} ms) and will now be marked with an "
-            f"error: {describe(future.text)}. The function may still be running there; its result will be dropped. Give the call "
-            f"a longer timeout (0 waits for ever) if it needs it."
-        )
-        future.finish(None, error)
+def lateness(future: Future) -> RpcTimeout:
+    """What those are told who wait for a future that is late."""
+    return RpcTimeout(
+        f"RPCErr:1:RPC ran for more than set timeout ({int(future.timeout * 1000)} ms) and will now be marked with an "
+        f"error: {describe(future.text)}. The function may still be running there; its result will be dropped. Give the call "
+        f"a longer timeout (0 waits for ever) if it needs it."
+    )

@@ -18,7 +18,7 @@ from typing import Any
 
 from nbgrad.errors import NbgradError
 from nbgrad.logs import logger
-from nbgrad.rpc.future import is_late, time_out
+from nbgrad.rpc.future import Future, is_late, lateness, run_callbacks
 from nbgrad.shm import bell, words
 from nbgrad.shm.layout import BUSY, QUEUED
 
@@ -35,6 +35,18 @@ class UserCode:
     def may_run_for(self, waited: Any) -> bool:
         """Never on a thread that waits inside user code (! its own wake-up may be what this needs)."""
         return False
+
+
+class Callbacks(UserCode):
+    """Callbacks of a call that has ended: run by none of the threads that may find that out, which may hold the role."""
+
+    __slots__ = ("callbacks", "future")
+
+    def __init__(self, future: Future, callbacks: list):
+        self.future, self.callbacks = future, callbacks
+
+    def __call__(self) -> None:
+        run_callbacks(self.future, self.callbacks)
 
 
 class Serving:
@@ -89,6 +101,20 @@ class Serving:
             self.queue.append(work)
             words.store(self.agent.own + QUEUED, 1)
         bell.wake_standby(self.agent.own)
+
+    def fail(self, future: Future, error: BaseException) -> None:
+        """End a call with an error, unless it has just ended; this thread may hold the role (Note [Role] W1)."""
+        try:
+            callbacks = future.settle(None, error)
+        except RuntimeError:
+            return
+        if callbacks:
+            work = Callbacks(future, callbacks)
+            if self.agent.closing:  # then nobody holds the role, and nobody may serve
+                work()
+            else:
+                self.submit(work)
+        self.agent.changed()
 
     def wake(self) -> None:
         """There are messages in the backlog."""
@@ -239,9 +265,8 @@ class Serving:
         self.next_deadline = float("inf")
         for call, future in list(self.agent.futures.items()):
             if is_late(future):
-                self.agent.futures.pop(call, None)
-                with contextlib.suppress(RuntimeError):  # finished this very moment
-                    time_out(future)
+                if self.agent.futures.pop(call, None) is not None:  # else another thread ends it
+                    self.fail(future, lateness(future))
             elif future.deadline:
                 self.next_deadline = min(self.next_deadline, future.deadline)
         for earliest in self.deadlines:
@@ -258,3 +283,5 @@ class Serving:
                 break
             alive[0].join(0.01)
         words.exchange(self.agent.own + QUEUED, 0)
+        for work in [work for work in self.queue if type(work) is Callbacks]:
+            work()  # whoever waits for what they bring is told

@@ -364,6 +364,25 @@ def test_a_default_timeout_that_is_none_is_refused(group2, seconds):
     assert is_unchanged
 
 
+def to_self_without_slices():
+    """Seconds for 20 calls to oneself while no wait ends by time."""
+    agent, serving = state.agent(), state.agent().serving
+    serving.slice = lambda is_first=False: 2_000_000_000
+    start = time.monotonic()
+    try:
+        for k in range(20):
+            agent.last_message = time.monotonic()  # a near deadline: no first slice of another length
+            assert rpc.rpc_sync(0, identity, (k,), timeout=0.9) == k
+    finally:
+        del serving.slice
+    return time.monotonic() - start
+
+
+def test_an_answer_to_oneself_wakes_its_waiter(group2):
+    """(!) No bell rang for it, so each call lasted until the slice ended: 5 ms at least."""
+    assert group2.call(to_self_without_slices) < 1.0
+
+
 def test_calls_to_oneself_copy_and_nest(group2):
     assert group2.call(to_self) == (0.0, 100.0, 2)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import nbgrad as nb
-from nbgrad.errors import RpcEncodeError
+from nbgrad.errors import ProtocolError, RpcEncodeError
 from nbgrad.rpc import codec
 
 VALUES = [
@@ -65,3 +65,14 @@ BAD = [np.array([None]), np.zeros(2, ">f8"), np.zeros(2, "f4,i4"), np.array(["a"
 def test_other_dtypes_are_refused_by_name(array):
     with pytest.raises(RpcEncodeError, match="does not travel between workers"):
         codec.plain(array, "an argument")
+
+
+@pytest.mark.parametrize(
+    "lengths", [[], [1], [2, 2], [1, 3], [-1, 4], [2.5], "no array"], ids=lambda x: str(x)
+)
+def test_parts_that_are_none_are_refused(lengths):
+    flat = np.zeros(2), np.zeros(2), np.zeros(2)
+    with pytest.raises(ProtocolError, match="a message of 4 arrays, some of them sparse, holds"):
+        codec.joined((*flat, np.array(lengths)))
+    with pytest.raises(ProtocolError, match="a message of 0 arrays"):
+        codec.joined(())

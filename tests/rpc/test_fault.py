@@ -6,7 +6,7 @@ import pytest
 import nbgrad as nb
 from nbgrad import rpc
 from nbgrad.errors import ProtocolError, WorkerDied
-from nbgrad.rpc import fault, state
+from nbgrad.rpc import fault, message, state
 from nbgrad.shm import arena, bell, record, ring, words
 from nbgrad.shm.binding import block_of
 from nbgrad.shm.layout import Layout
@@ -77,6 +77,75 @@ def test_garbage_in_a_ring_is_told_by_all_that_waits(kind, nothing_left):
         with pytest.raises(nb.errors.ProcessRaisedException, match="ProtocolError"):
             group.context.join(timeout=10)  # worker 0's own, from shutdown
         group.is_broken = True
+
+
+def post_header(kind, h0, h1, h2):
+    """A well-formed message to worker 0 that says what it can't mean."""
+    state.agent().post(0, 0, kind, h0, h1, h2, 0, 0, 0, (), None)
+
+
+def call_for_header(*header):
+    rpc.rpc_sync(1, post_header, header)
+    return rpc.rpc_sync(1, abs, (-1,), timeout=5)
+
+
+NO_PASS, NO_CONTEXT = 1 << 48 | 7 << 16 | 3, 0x7777
+MEANINGLESS = {
+    "pieces that never came": ((message.CALL | 9 << 8, 1, -1, 0), "transfer 9.* none of its"),
+    "a gradient of no pass": ((message.GRAD, NO_PASS, 1 << 48, 1), f"pass {NO_PASS}, and row 3"),
+}
+
+
+@pytest.mark.parametrize("case", MEANINGLESS)
+def test_a_message_that_can_not_be_meant_is_refused_with_its_values(case, nothing_left):
+    header, told = MEANINGLESS[case]
+    with fresh(2) as group:
+        with pytest.raises(ProtocolError, match=told):
+            group.call(call_for_header, *header)
+        group.is_broken = True
+
+
+def refusals(headers):
+    """What the handlers say to messages of worker 1."""
+    agent, texts = state.agent(), []
+    for kind, *header in headers:
+        with pytest.raises(ProtocolError) as caught:
+            agent.handlers[kind]((1, kind, *header, 0, 0, 0, (), None))
+        texts.append(str(caught.value))
+    agent.transfers.pieces.clear()
+    return texts
+
+
+REFUSED = {
+    (message.CHUNK, 4, 2, 5): "transfer 4 in pieces, and piece 2 of 5 has come",
+    (
+        message.GRAD,
+        -5,
+        NO_CONTEXT,
+        1,
+    ): "worker 1 has sent a message (kind 16) of the backward pass -5, and there is no row",
+    (message.GRAD, 0xFFFF, NO_CONTEXT, 1): "pass 65535, and there is no row 65535 of worker 0",
+    (
+        message.LETTER,
+        NO_PASS,
+        NO_CONTEXT,
+        1,
+    ): f"pass {NO_PASS}, and row 3 of worker 1 belongs to pass",
+    (
+        message.REPORT,
+        NO_PASS,
+        NO_CONTEXT,
+        1,
+    ): f"pass {NO_PASS}, and row 3 of worker 1 belongs to pass",
+    (message.DROP_PASS, 29 << 48, -1, 0): "there is no row 0 of worker 29",
+    (message.GRAD, NO_PASS, 30 << 48, 1): "there is no worker 30 in this group of 2",
+}
+
+
+def test_every_handler_refuses_what_can_not_be_meant(group2):
+    texts = group2.call(refusals, list(REFUSED))
+    for text, told in zip(texts, REFUSED.values(), strict=True):
+        assert told in text
 
 
 def lose_a_holder():

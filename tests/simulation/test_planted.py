@@ -186,8 +186,8 @@ FOUND = {
         [
             Patch(
                 Engine.on_drop,
-                "ledger.give_back(self.address(message[H0]), 1)",
-                "self.give_back(self.address(message[H0]), message[H0], message[H1])",
+                "ledger.give_back(row, 1)",
+                "self.give_back(row, message[H0], message[H1])",
             )
         ],
         n=3000,
