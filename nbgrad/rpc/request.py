@@ -103,6 +103,13 @@ class Request(UserCode):
             self.message = message[:ARRAYS]
             joint.leave(previous)
 
+    def refuse(self, error: BaseException) -> None:
+        """Answer without having run."""
+        agent, message = self.calls.agent, self.message
+        words.fetch_add(agent.own + BEGUN + 8 * message[SOURCE], 1)
+        discard(message)
+        self.reply_error(error, NOT_STARTED)
+
     def note(self, trace: Any, start_ns: int) -> None:
         agent, source = self.calls.agent, self.message[SOURCE]
         names = agent.session.names

@@ -4,8 +4,12 @@ Note [Serving]
 ~~~~~~~~~~~~~~
 S1 (one idle)  whenever a serving thread begins to run user code, another one is idle or has been started; so a message or
                request always finds somebody, however long user code blocks.
-S2 (bounded)   threads that would exceed `QUICK` start with a delay of 100 ms after the one before, so a burst of short
-               requests does not make a crowd; threads idle for 10 s beyond two end.
+S2 (no crowd)  threads that would exceed `QUICK` begin 100 ms after the one before, so a burst of short requests makes no
+               crowd; but at once when all others are inside nbgrad's waits (! nested calls took 100 ms a level).  Threads
+               beyond two that had nothing to do for 10 s end.
+S3 (bounded)   there are `MOST` threads at most, or as many as the system gives.  If all of them are inside requests, and for
+               `STUCK_S` none of these has begun, gone on or ended, then what they wait for may be among the requests in the
+               queue, which no thread is left for: these are refused, each with an RpcError at its caller.
 """
 
 import contextlib
@@ -16,13 +20,14 @@ import traceback
 from collections import deque
 from typing import Any
 
-from nbgrad.errors import NbgradError
+from nbgrad.errors import NbgradError, RpcError
 from nbgrad.logs import logger
 from nbgrad.rpc.future import Future, is_late, lateness, run_callbacks
 from nbgrad.shm import bell, words
 from nbgrad.shm.layout import BUSY, QUEUED
 
 QUICK, DELAY_S, MOST = 4, 0.1, 1000
+IDLE_S, STUCK_S = 10.0, 10.0
 FIRST_SLICE_NS, SLICE_NS, IDLE_SLICE_NS = 5_000_000, 8_000_000, 200_000_000
 SHARE_NS = 250_000_000  # a slice is a quarter of the time since something came
 
@@ -56,10 +61,12 @@ class Serving:
         self.agent = agent
         self.queue: deque = deque()
         self.lock = threading.Lock()
-        self.n_threads = self.n_idle = self.n_waiting = 0
-        self.last_start = 0.0
+        self.n_threads = self.n_idle = self.n_waiting = self.n_refused = 0
+        self.last_start = self.last_step = 0.0
+        self.most, self.stuck_s = MOST, STUCK_S
         self.stopping = False
         self.threads: list = []
+        self.delayed: deque = deque()  # of threads that have not begun: what each of them waits for
         self.next_deadline = float("inf")
         self.deadlines: list = []  # functions: when something that is no call of ours will be late
         self.own_thread = threading.local()
@@ -70,9 +77,12 @@ class Serving:
         self.start_thread(0.0)
 
     def start_thread(self, delay_s: float) -> None:
+        begin = threading.Event() if delay_s else None
         with self.lock:
-            if self.stopping or self.n_threads >= MOST:
+            if self.stopping or self.n_threads >= self.most:
                 return
+            if begin is not None:
+                self.delayed.append(begin)
             self.n_threads += 1
             self.n_idle += 1
             self.last_start = time.monotonic() + delay_s
@@ -83,13 +93,26 @@ class Serving:
                     self.n_waiting,
                 )
         thread = threading.Thread(
-            target=self.loop, args=(delay_s,), daemon=True, name="nbgrad serving"
+            target=self.loop, args=(delay_s, begin), daemon=True, name="nbgrad serving"
         )
         self.threads.append(thread)
         # A new thread inherits the signal mask: SIGINT is for the main thread, whose wait it ends (W3).
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             thread.start()
+        except RuntimeError:  # the system has no more: S3
+            self.threads.remove(thread)
+            with self.lock:
+                self.n_threads -= 1
+                self.n_idle -= 1
+                self.most = self.n_threads
+                if begin is not None:
+                    self.delayed.remove(begin)
+            if self.n_threads == 0:
+                raise
+            logger.warning(
+                "no more than %d threads can serve requests: the system starts no more", self.most
+            )
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
@@ -133,28 +156,38 @@ class Serving:
         if getattr(self.own_thread, "serving", False):
             with self.lock:
                 self.n_waiting += 1
+                if self.delayed and self.n_waiting + len(self.delayed) >= self.n_threads:
+                    self.delayed[0].set()  # S2: nobody else is awake
             self.grow()
 
     def left_wait(self) -> None:
         if getattr(self.own_thread, "serving", False):
             with self.lock:
                 self.n_waiting -= 1
+            self.last_step = time.monotonic()
 
-    def loop(self, delay_s: float) -> None:
+    def loop(self, delay_s: float, begin: Any) -> None:
         agent = self.agent
         self.own_thread.serving = True
-        if delay_s:
-            time.sleep(delay_s)
+        if begin is not None:
+            begin.wait(delay_s)
+            with self.lock:
+                self.delayed.remove(begin)
         wait_standby = agent.binding.wait_standby
+        idle_since = time.monotonic()
         while not self.stopping:
             try:
                 if self.queue:
                     self.take_from_queue()
+                    idle_since = time.monotonic()
                 elif wait_standby(self.slice()):
                     self.stand_in()
                     self.tidy()  # under steady traffic no slice ends by time
+                    idle_since = time.monotonic()
                 else:
                     self.look()
+                    if time.monotonic() - idle_since > IDLE_S and self.may_end():
+                        return
             except (
                 Exception
             ):  # of a callback, or a bug: said on stderr, and the thread goes on serving (S1)
@@ -162,9 +195,18 @@ class Serving:
                     traceback.print_exc()
                 if agent.error is not None:
                     break  # this worker has given up
+        self.may_end(least=0)
+
+    def may_end(self, least: int = 2) -> bool:
+        """Whether this idle thread is one more than `least`; it is counted as ended then (S2)."""
         with self.lock:
+            if self.n_idle - len(self.delayed) <= least and least:
+                return False
             self.n_idle -= 1
             self.n_threads -= 1
+            if not self.stopping:  # `stop` waits for those that it finds
+                self.threads.remove(threading.current_thread())
+        return True
 
     def take_from_queue(self) -> None:
         with self.lock:
@@ -178,12 +220,14 @@ class Serving:
     def busy(self, work: Any) -> None:
         with self.lock:
             self.n_idle -= 1
+        self.last_step = time.monotonic()
         self.grow()
         try:
             work()
         finally:
             with self.lock:
                 self.n_idle += 1
+            self.last_step = time.monotonic()
 
     def stand_in(self) -> None:
         """Nobody in front takes the messages: take them."""
@@ -258,8 +302,40 @@ class Serving:
         if deadline < self.next_deadline:
             self.next_deadline = deadline
 
+    def check_stuck(self) -> None:
+        """S3: refuse what is in the queue if nothing else can ever begin."""
+        if self.n_threads < self.most or self.n_idle > 0 or not self.queue or self.stopping:
+            return
+        if time.monotonic() - self.last_step > self.stuck_s:
+            self.last_step = time.monotonic()
+            # By a thread that holds no role: it posts, and must be able to drain.
+            threading.Thread(target=self.refuse_queue, daemon=True, name="nbgrad refusal").start()
+
+    def refuse_queue(self) -> None:
+        """Answer all requests in the queue with an error."""
+        kept = []
+        error = RpcError(
+            f"worker {self.agent.session.name!r} does not run this call: {self.n_threads} calls are under way there, a "
+            f"thread for each, and it has no more. {self.n_waiting} of them wait for other calls, and none has begun, gone on or "
+            f"ended for {self.stuck_s:g} s, so what they wait for may be this very call. Have fewer calls under way that wait "
+            f"inside, or use rpc.functions.async_execution, whose calls wait without a thread."
+        )
+        while self.queue:
+            with self.lock:
+                work = self.queue.popleft() if self.queue else None
+            refuse = getattr(work, "refuse", None)
+            if refuse is not None:
+                self.n_refused += 1
+                refuse(error)
+            elif work is not None:
+                kept.append(work)
+        with self.lock:
+            self.queue.extendleft(reversed(kept))
+        logger.warning("has refused %d calls so far: %s", self.n_refused, error)
+
     def check_deadlines(self) -> None:
         """Finish the calls that are late."""
+        self.check_stuck()
         if time.monotonic() < self.next_deadline:
             return
         self.next_deadline = float("inf")
@@ -274,6 +350,8 @@ class Serving:
 
     def stop(self) -> None:
         self.stopping = True
+        for begin in list(self.delayed):
+            begin.set()
         me = threading.current_thread()
         for _ in range(200):
             words.fetch_add(self.agent.own + QUEUED, 1)
