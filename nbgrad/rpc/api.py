@@ -126,7 +126,7 @@ def init_rpc(
     agent.switch_interval = sys.getswitchinterval()
     try:
         agent.workers = Workers(session.names, rank)
-        agent.calls = Calls(agent, options.max_queued_calls)
+        agent.calls = Calls(agent, options.max_queued_calls, options.max_queued_bytes)
         agent.rrefs = RRefs(agent)
         agent.meetings = Meetings()
         for attach in on_start:

@@ -15,7 +15,7 @@ from typing import Any
 
 from nbgrad.errors import RpcEncodeError
 from nbgrad.rpc import codec, remote_error, trust
-from nbgrad.rpc.backpressure import LIMIT, Backpressure
+from nbgrad.rpc.backpressure import HEAVY, LIMIT, MOST_BYTES, Backpressure
 from nbgrad.rpc.content import decode, discard
 from nbgrad.rpc.future import Future, describe
 from nbgrad.rpc.message import (
@@ -41,10 +41,10 @@ from nbgrad.rpc.trust import Trust
 class Calls:
     """The calls of one agent, both ways."""
 
-    def __init__(self, agent: Any, most_queued: int = LIMIT):
+    def __init__(self, agent: Any, most_queued: int = LIMIT, most_bytes: int = MOST_BYTES):
         self.agent = agent
         self.names = agent.session.names
-        self.pressure = Backpressure(agent, most_queued)
+        self.pressure = Backpressure(agent, most_queued, most_bytes)
         self.ids: list[dict] = [{} for _ in range(agent.world)]  # per callee: function -> id
         self.functions: list[dict] = [{} for _ in range(agent.world)]  # per caller: id -> function
         self.interning = threading.Lock()
@@ -92,7 +92,14 @@ class Calls:
             else:
                 extra, tensors, plain = codec.encode((function, args, kwargs), what)
         call = 0
+        n_bytes = len(extra) if extra else 0
+        for t in tensors:
+            n_bytes += t.array.nbytes
+        for a in plain:
+            n_bytes += a.nbytes
         try:
+            if n_bytes >= HEAVY:
+                pressure.make_room(target, function, timeout, n_bytes)
             arrays, context_id, message_id, mask = agent.joint.outgoing(tensors, target, function)
             n_arrays = len(arrays)  # those that belong to tensors
             if plain:
@@ -108,6 +115,8 @@ class Calls:
             header = call, context_id, message_id, number, mask, n_arrays
             agent.post(target, 0, CALL, *header, arrays, extra)
             pressure.sent[target] += 1
+            if n_bytes >= HEAVY:
+                pressure.weigh(target, n_bytes)
         except BaseException:
             agent.futures.pop(call, None)
             codec.discard(extra, len(tensors), len(plain))

@@ -32,9 +32,11 @@ class PeerStatistics:
     bytes_copied, bytes_zero_copy : int
         Bytes of arrays in these, copied through the ring or left in place in shared memory.
     backpressure_waits : int
-        How often a caller had to wait, since too many calls were queued there.
+        How often a caller had to wait, since too many calls or bytes were queued there.
     backpressure_wait_s : float
         How long in total, in seconds.
+    queued_bytes : int
+        Bytes in queued calls of 64 KiB and more: at most `max_queued_bytes` of the options of `init_rpc`, or one call.
     """
 
     name: str
@@ -48,6 +50,7 @@ class PeerStatistics:
     bytes_zero_copy: int
     backpressure_waits: int
     backpressure_wait_s: float
+    queued_bytes: int
 
 
 @register
@@ -71,7 +74,7 @@ class Statistics:
         Values that this worker owns for RRefs anywhere, and RRef objects alive in this process.
 
     The sums over all peers of `PeerStatistics` go by the same names: calls, in_flight, queued, served, messages,
-    bytes_copied, bytes_zero_copy, backpressure_waits, backpressure_wait_s.
+    bytes_copied, bytes_zero_copy, backpressure_waits, backpressure_wait_s, queued_bytes.
     """
 
     name: str
@@ -121,6 +124,10 @@ class Statistics:
     def backpressure_wait_s(self) -> float:
         return sum(peer.backpressure_wait_s for peer in self.peers)
 
+    @property
+    def queued_bytes(self) -> int:
+        return sum(peer.queued_bytes for peer in self.peers)
+
     def __str__(self) -> str:
         """A line of totals, and a table with one row per peer."""
         rows = [
@@ -135,13 +142,14 @@ class Statistics:
                 "MB in place",
                 "waits",
                 "waited s",
+                "MB queued",
             )
         ]
         for peer in self.peers:
             rows.append((
                 peer.name, str(peer.calls), str(peer.in_flight), str(peer.queued), str(peer.served),
                 str(peer.messages), f"{peer.bytes_copied / 1e6:.1f}", f"{peer.bytes_zero_copy / 1e6:.1f}",
-                str(peer.backpressure_waits), f"{peer.backpressure_wait_s:.3g}",
+                str(peer.backpressure_waits), f"{peer.backpressure_wait_s:.3g}", f"{peer.queued_bytes / 1e6:.1f}",
             ))  # fmt: skip
         widths = [max(map(len, column)) for column in zip(*rows)]
         table = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths)) for row in rows]
@@ -197,4 +205,5 @@ def peer(agent: Any, rank: int, in_flight: int) -> PeerStatistics:
         bytes_zero_copy=zero_copy,
         backpressure_waits=pressure.n_waits[rank],
         backpressure_wait_s=pressure.waited_s[rank],
+        queued_bytes=pressure.queued_bytes(rank),
     )

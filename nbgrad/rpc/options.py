@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from nbgrad.rpc.backpressure import LIMIT
+from nbgrad.rpc.backpressure import LIMIT, MOST_BYTES
 
 
 class BackendType(Enum):
@@ -31,6 +31,8 @@ class TensorPipeRpcBackendOptions:
     max_queued_calls : int
         Calls from this worker that may lie unread or queued at another one; who sends more waits until that worker has
         begun to run some.  Bounds the memory that a slow worker takes.
+    max_queued_bytes : int
+        Bytes of arguments in such calls of 64 KiB and more each, 256 MiB by default; a single call may be larger.
     trust : str, optional
         "any" (the default) or "registered": see `init_rpc`.  Default: the environment's NBGRAD_TRUST.
     pickler : str, optional
@@ -52,6 +54,7 @@ class TensorPipeRpcBackendOptions:
     _transports: Any = None
     _channels: Any = None
     max_queued_calls: int = LIMIT
+    max_queued_bytes: int = MOST_BYTES
     trust: str | None = None
     pickler: str | None = None
 
@@ -60,6 +63,11 @@ class TensorPipeRpcBackendOptions:
         if self.max_queued_calls < 1:
             raise ValueError(
                 f"max_queued_calls is {self.max_queued_calls}: at least one call must be allowed to wait"
+            )
+
+        if self.max_queued_bytes < 1:
+            raise ValueError(
+                f"max_queued_bytes is {self.max_queued_bytes}: at least one byte must be allowed to wait"
             )
 
     def set_device_map(self, to: str, device_map: dict) -> None:

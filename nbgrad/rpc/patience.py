@@ -71,7 +71,8 @@ class Patience:
         what = describe(getattr(waited, "text", type(waited).__name__))
         targets, pressure = getattr(waited, "targets", 0), agent.calls.pressure
         there = [
-            f"{name!r} (pid {agent.session.pid(rank)}) has {pressure.queued(rank)} calls of this worker unread or queued"
+            f"{name!r} (pid {agent.session.pid(rank)}) has {pressure.queued(rank)} calls of this worker unread or queued, "
+            f"{pressure.queued_bytes(rank) / 1e6:.1f} MB in large ones"
             for rank, name in enumerate(agent.session.names)
             if targets >> rank & 1
         ]

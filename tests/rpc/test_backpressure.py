@@ -5,8 +5,10 @@ import os
 import threading
 import time
 
+import numpy as np
 import pytest
 
+import nbgrad as nb
 from nbgrad import rpc
 from nbgrad.errors import RpcEncodeError, RpcTimeout, WorkerDied
 from nbgrad.futures import Future
@@ -175,6 +177,110 @@ def test_a_death_ends_the_wait_for_room():
         group.is_broken = True
 
 
-def test_a_limit_below_one_is_refused():
-    with pytest.raises(ValueError, match="max_queued_calls is 0"):
-        rpc.TensorPipeRpcBackendOptions(max_queued_calls=0)
+@pytest.mark.parametrize("name", ["max_queued_calls", "max_queued_bytes"])
+def test_a_limit_below_one_is_refused(name):
+    with pytest.raises(ValueError, match=f"{name} is 0"):
+        rpc.TensorPipeRpcBackendOptions(**{name: 0})
+
+
+# ---------------------------------------------------------------- bytes
+
+MOST_BYTES = 1 << 20
+
+
+@pytest.fixture(scope="module")
+def thin():
+    """Two workers, of which each lets at most a MiB of the other's large calls lie."""
+    with groups.fresh(2, options={"max_queued_bytes": MOST_BYTES}) as group:
+        yield group
+
+
+def payload(kind, k, n):
+    """n bytes, all of them k."""
+    if kind == "bytes":
+        return bytes([k]) * n
+    return (nb.full if kind == "tensor" else np.full)((n // 4,), float(k), dtype=nb.float32)
+
+
+def first(x):
+    return int(x[0])
+
+
+def send_large(worker, n, kind, size, timeout=60.0):
+    """As `send_to`, of bytes: the second of the results counts waits, too."""
+    most, before, futures = 0, pressure().n_waits[worker], []
+    for k in range(n):
+        futures.append(rpc.rpc_async(worker, first, (payload(kind, k, size),), timeout=timeout))
+        most = max(most, rpc.statistics().peers[worker].queued_bytes)
+    return most, pressure().n_waits[worker] - before, [future.wait() for future in futures]
+
+
+def send_large_to_a_slow_worker(kind):
+    busy = rpc.rpc_async(1, hold_gil, args=(100,))
+    found = send_large(1, 20, kind, 200_000)
+    busy.wait()
+    return found, rpc.statistics().queued_bytes
+
+
+@pytest.mark.parametrize("kind", ["tensor", "array"])
+def test_a_slow_worker_gets_no_more_bytes_than_the_limit(thin, kind):
+    """(!) Only calls were counted, so 4,096 large arrays could wait for a worker that did not take them."""
+    (most, n_waits, results), left = thin.call(send_large_to_a_slow_worker, kind)
+    assert 200_000 < most <= MOST_BYTES
+    assert n_waits > 0
+    assert results == list(range(20))
+    assert left == 0
+
+
+def test_long_pickles_count_as_bytes(thin):
+    (most, _, results), left = thin.call(send_large_to_a_slow_worker, "bytes")
+    assert 200_000 < most <= MOST_BYTES
+    assert results == list(range(20))
+    assert left == 0
+
+
+def test_bytes_to_oneself_are_bounded_too(thin):
+    most, _, results = thin.call(send_large, 0, 20, "tensor", 200_000)
+    assert most <= MOST_BYTES
+    assert results == list(range(20))
+
+
+def test_one_call_may_be_larger_than_the_limit(thin):
+    most, _, results = thin.call(send_large, 1, 3, "tensor", 3 * MOST_BYTES)
+    assert most <= 3 * MOST_BYTES
+    assert results == [0, 1, 2]
+
+
+def send_large_with_little_time():
+    busy = rpc.rpc_async(1, hold_gil, args=(700,))
+    assert groups.eventually(lambda: pressure().queued(1) == 0)
+    start = time.monotonic()
+    with pytest.raises(RpcTimeout) as caught:
+        send_large(1, 20, "tensor", 200_000, 0.1)
+    took_s = time.monotonic() - start
+    busy.wait()
+    return str(caught.value), took_s
+
+
+def test_who_waits_for_bytes_too_long_is_told_how_many(thin):
+    text, took_s = thin.call(send_large_with_little_time)
+    assert "first on worker 'worker1' would add 200," in text
+    assert "to 1,000," in text
+    assert "1,048,576 is the most (max_queued_bytes in the options of init_rpc)" in text
+    assert took_s < 0.65
+
+
+def answer_large(depth, x):
+    """Forth and back, with a large array in each call."""
+    me = state.agent().rank
+    return 0 if depth == 0 else 1 + rpc.rpc_sync(1 - me, answer_large, (depth - 1, x))
+
+
+def nest_large(n, depth):
+    x = nb.ones(100_000)
+    futures = [rpc.rpc_async(1, answer_large, (depth, x)) for _ in range(n)]
+    return [future.wait() for future in futures]
+
+
+def test_nested_large_calls_do_not_wait_for_bytes_that_only_they_free(thin):
+    assert thin.call(nest_large, 20, 4) == [4] * 20

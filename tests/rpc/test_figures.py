@@ -55,7 +55,7 @@ def test_calls_messages_and_copied_bytes(group2):
     found = group2.call(count_three_calls)
     assert found == {
         "calls": 3, "in_flight": 0, "queued": 0, "served": 0, "messages": 3, "bytes_copied": 60, "bytes_zero_copy": 0,
-        "backpressure_waits": 0, "backpressure_wait_s": 0,
+        "backpressure_waits": 0, "backpressure_wait_s": 0, "queued_bytes": 0,
     }  # fmt: skip
 
 

@@ -43,7 +43,7 @@ def clock(monkeypatch):
 
 def make(after_s=30.0):
     session = SimpleNamespace(name="w0", names=["w0", "w1"], pid=lambda rank: 70 + rank)
-    pressure = SimpleNamespace(queued=lambda rank: 3)
+    pressure = SimpleNamespace(queued=lambda rank: 3, queued_bytes=lambda rank: 2_500_000)
     calls = SimpleNamespace(pressure=pressure)
     return Patience(SimpleNamespace(session=session, calls=calls), after_s)
 
@@ -70,7 +70,10 @@ def test_a_long_wait_is_told_at_30_60_and_120_seconds(clock, caplog):
     assert [text.split(" s in ")[0] for text in texts] == [
         f"worker 'w0' has waited {n}" for n in (30, 60, 120)
     ]
-    assert "for max on worker 'w1'; 'w1' (pid 71) has 3 calls of this worker unread" in texts[0]
+    assert (
+        "for max on worker 'w1'; 'w1' (pid 71) has 3 calls of this worker unread or queued, 2.5 MB in"
+        in texts[0]
+    )
     assert {record.levelno for record in caplog.records} == {logging.WARNING}
 
 
