@@ -82,10 +82,6 @@ class ProcessExitedException(ProcessException):
         return type(self), plain
 
 
-class WorkerHung(NbgradError, RuntimeError):
-    """A worker lives but has made no progress for longer than allowed."""
-
-
 class ForkedProcessError(NbgradError, RuntimeError):
     """A process forked from a worker used the worker's group, which only the worker itself may."""
 
@@ -119,6 +115,10 @@ class RemoteError(NbgradError, RuntimeError):
 
 class RpcTimeout(NbgradError, RuntimeError, TimeoutError):
     """A remote call took longer than its timeout."""
+
+
+class WorkerHung(RpcTimeout):
+    """A timeout whose cause is known: a worker that is waited for lives, and is stopped; the message names it."""
 
 
 class RpcEncodeError(NbgradError, RuntimeError, TypeError):

@@ -21,10 +21,11 @@ from nbgrad.errors import (
     FastModeError,
     NbgradError,
     ProtocolError,
-    RpcTimeout,
     SharedMemoryFull,
 )
 from nbgrad.rpc.fault import WHY
+from nbgrad.rpc.future import timeout_error
+from nbgrad.rpc.hung import stopped
 from nbgrad.rpc.message import (
     DROP_PASS,
     EXTRA,
@@ -44,7 +45,8 @@ from nbgrad.shm.layout import PASSES
 class Running:
     """A pass that this worker called; what its thread waits for."""
 
-    def __init__(self, row: int, context_row: int, deadline: float):
+    def __init__(self, session: Any, row: int, context_row: int, deadline: float):
+        self.session = session
         self.row, self.context_row, self.deadline = row, context_row, deadline
         self.failures: list = []
         self.originals: dict = {}  # record of a failure of this worker -> the exception
@@ -56,8 +58,9 @@ class Running:
         if ledger.status(self.row) != ledger.RUNNING:
             return True
         if self.deadline and time.monotonic() > self.deadline:
-            raise RpcTimeout(
-                "the backward pass did not end before its timeout; it is dropped on all workers"
+            raise timeout_error(
+                "the backward pass did not end before its timeout; it is dropped on all workers.",
+                stopped(self.session),
             )
         return False
 
@@ -123,7 +126,7 @@ class Engine:
         row = self.address(pass_id)
         ledger.open_row(row, pass_id, mode)
         running = self.running[pass_id] = Running(
-            row, context.row, time.monotonic() + timeout if timeout else 0.0
+            agent.session, row, context.row, time.monotonic() + timeout if timeout else 0.0
         )
         part = Part(self, context, pass_id, row)
         part.retain = retain

@@ -17,15 +17,16 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from nbgrad import group, logs
-from nbgrad.errors import RpcError, RpcTimeout
+from nbgrad.errors import RpcError
 from nbgrad.logs import logger
 from nbgrad.rpc import cloud, codec, leaks, state
 from nbgrad.rpc.agent import Agent
 from nbgrad.rpc.calls import Calls
 from nbgrad.rpc.cloud import PICKLERS
 from nbgrad.rpc.figures import statistics
-from nbgrad.rpc.future import Future
+from nbgrad.rpc.future import Future, timeout_error
 from nbgrad.rpc.gather import Meetings, collected
+from nbgrad.rpc.hung import stopped
 from nbgrad.rpc.options import BackendType, TensorPipeRpcBackendOptions, check_timeout, chosen
 from nbgrad.rpc.owner import create
 from nbgrad.rpc.rref import RRef, RRefs
@@ -384,9 +385,10 @@ class Until:
                 for rank, name in enumerate(self.agent.session.names)
                 if words.load(base + layout.worker(rank) + STATE) < LEAVING
             ]
-            raise RpcTimeout(
+            raise timeout_error(
                 f"shutdown timed out: workers {late} have not called it and calls may still be under way. This worker "
-                f"has left the group."
+                f"has left the group.",
+                stopped(self.agent.session),
             )
         return False
 

@@ -24,7 +24,8 @@ from typing import Any
 
 from nbgrad.errors import RpcTimeout
 from nbgrad.logs import logger
-from nbgrad.rpc.future import describe
+from nbgrad.rpc.future import describe, timeout_error
+from nbgrad.rpc.hung import stopped
 from nbgrad.shm import words
 from nbgrad.shm.layout import BEGUN
 
@@ -111,10 +112,11 @@ class Backpressure:
         else:
             why = f"be one more of {self.queued(target)} calls that this worker has not begun, and {self.limit} is the most"
             option = "max_queued_calls"
-        return RpcTimeout(
+        return timeout_error(
             f"RPCErr:1:RPC ran for more than set timeout ({int(timeout * 1000)} ms) and will not be sent: {what} would {why} "
             f"({option} in the options of init_rpc). It is slow or stuck: look at its rpc.statistics(), send less at a time, or "
-            f"give the call a longer timeout (0 waits for ever)."
+            f"give the call a longer timeout (0 waits for ever).",
+            stopped(self.agent.session),
         )
 
     def look(self, target: int, most: int) -> bool:

@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from nbgrad.errors import RpcTimeout
+from nbgrad.errors import RpcTimeout, WorkerHung
 from nbgrad.rpc.names import name_of
 
 
@@ -237,10 +237,16 @@ def is_late(future: Future) -> bool:
     return future.deadline > 0 and time.monotonic() > future.deadline
 
 
-def lateness(future: Future) -> RpcTimeout:
-    """What those are told who wait for a future that is late."""
-    return RpcTimeout(
+def lateness(future: Future, hung: str = "") -> RpcTimeout:
+    """What those are told who wait for a future that is late.  `hung`: what is known of the workers that it waits for."""
+    return timeout_error(
         f"RPCErr:1:RPC ran for more than set timeout ({int(future.timeout * 1000)} ms) and will now be marked with an "
         f"error: {describe(future.text)}. The function may still be running there; its result will be dropped. Give the call "
-        f"a longer timeout (0 waits for ever) if it needs it."
+        f"a longer timeout (0 waits for ever) if it needs it.",
+        hung,
     )
+
+
+def timeout_error(text: str, hung: str) -> RpcTimeout:
+    """RpcTimeout, or WorkerHung where a worker is known to be stopped."""
+    return WorkerHung(f"{text} {hung}") if hung else RpcTimeout(text)

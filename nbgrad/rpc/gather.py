@@ -10,7 +10,8 @@ from typing import Any
 
 from nbgrad.errors import RpcTimeout
 from nbgrad.rpc import state
-from nbgrad.rpc.future import Future, wait_all
+from nbgrad.rpc.future import Future, timeout_error, wait_all
+from nbgrad.rpc.hung import stopped
 from nbgrad.rpc.trust import register
 
 __all__ = ["Meetings", "_all_gather", "_barrier", "_wait_all", "collected"]
@@ -68,9 +69,10 @@ def _all_gather(obj: Any, worker_names: Sequence[str] | None = None, timeout: fl
     try:
         return state.send(members[0], bring, (members, number, own, obj), None, timeout).wait()
     except RpcTimeout as error:
-        raise RpcTimeout(
+        raise timeout_error(
             f"Followers timed out in _all_gather after {state.seconds(timeout):g}s: not all of {members} have come. "
-            f"Each must call it as often as the others."
+            f"Each must call it as often as the others.",
+            stopped(agent.session),
         ) from error
 
 

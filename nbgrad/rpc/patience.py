@@ -12,6 +12,7 @@ from typing import Any
 
 from nbgrad.logs import logger
 from nbgrad.rpc.future import describe
+from nbgrad.rpc.hung import stopped
 
 VARIABLE = "NBGRAD_WAIT_WARNING_S"
 DEFAULT_S = 30.0
@@ -77,6 +78,8 @@ class Patience:
             if targets >> rank & 1
         ]
         rest = f"; {', '.join(there)}" if there else ""
+        hung = stopped(agent.session)
+        rest += f". {hung}" if hung else ""
         # An idle worker waits inside shutdown() for as long as the others work.
         severity = logging.INFO if getattr(waited, "is_idle", False) else logging.WARNING
         logger.log(

@@ -23,6 +23,7 @@ from typing import Any
 from nbgrad.errors import NbgradError, RpcError
 from nbgrad.logs import logger
 from nbgrad.rpc.future import Future, is_late, lateness, run_callbacks
+from nbgrad.rpc.hung import stopped
 from nbgrad.shm import bell, words
 from nbgrad.shm.layout import BUSY, QUEUED
 
@@ -342,7 +343,7 @@ class Serving:
         for call, future in list(self.agent.futures.items()):
             if is_late(future):
                 if self.agent.futures.pop(call, None) is not None:  # else another thread ends it
-                    self.fail(future, lateness(future))
+                    self.fail(future, lateness(future, stopped(self.agent.session)))
             elif future.deadline:
                 self.next_deadline = min(self.next_deadline, future.deadline)
         for earliest in self.deadlines:

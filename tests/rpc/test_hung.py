@@ -5,14 +5,15 @@ import os
 import signal
 import threading
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import nbgrad as nb
 from nbgrad import dist_autograd, rpc
-from nbgrad.errors import ForkedProcessError, RpcTimeout, WorkerDied
-from nbgrad.rpc import state
+from nbgrad.errors import ForkedProcessError, RpcTimeout, WorkerDied, WorkerHung
+from nbgrad.rpc import hung, state
 from nbgrad.shm import arena, words
 from nbgrad.shm.binding import block_of
 from nbgrad.shm.layout import LEAVING, STATE
@@ -48,14 +49,63 @@ def test_a_stopped_worker_holds_up_nobody_for_longer_than_the_timeouts(nothing_l
     with fresh(3) as group:
         pid = group.context.pids()[1]
         called, other, left, is_in_group = group.call(call_the_stopped, pid)
-        assert called[0] is RpcTimeout
+        assert called[0] is WorkerHung
         assert "abs on worker 'worker1'" in called[1]
+        assert (
+            f"Worker 'worker1' (pid {pid}) is stopped by a signal: `kill -CONT {pid}`" in called[1]
+        )
         assert 0.3 <= called[2] < BOUND_S
         assert other == 1
-        assert left[0] is RpcTimeout
+        assert left[0] is WorkerHung
+        assert f"(pid {pid}) is stopped" in left[1]
         assert 0.3 <= left[2] < BOUND_S
         assert not is_in_group
         group.is_broken = True
+
+
+def pass_over_the_stopped(pid):
+    """Worker 2, which worker 1 waits for, is stopped during a pass of this worker; then it goes on."""
+    x = nb.ones(3, requires_grad=True)
+    with dist_autograd.context() as context_id:
+        loss = rpc.rpc_sync(1, pass_on, (x,)).sum()
+        os.kill(pid, signal.SIGSTOP)
+        failed = error_of(dist_autograd.backward, context_id, [loss], timeout=0.3)
+        met = error_of(rpc._all_gather, 1, timeout=0.3)
+        os.kill(pid, signal.SIGCONT)
+        again = rpc.rpc_sync(1, pass_on, (x,)).sum()
+        dist_autograd.backward(context_id, [again])
+        return failed, met, dist_autograd.get_gradients(context_id)[x].tolist()
+
+
+def pass_on(x):
+    return rpc.rpc_sync(2, nb.add, (x, x))
+
+
+def test_a_pass_that_is_late_names_the_stopped_worker_and_the_next_one_is_well(nothing_left):
+    with fresh(3) as group:
+        pid = group.context.pids()[2]
+        failed, met, gradient = group.call(pass_over_the_stopped, pid)
+        assert failed[0] is met[0] is WorkerHung
+        assert f"Worker 'worker2' (pid {pid}) is stopped by a signal" in failed[1]
+        assert f"Worker 'worker2' (pid {pid}) is stopped by a signal" in met[1]
+        assert failed[2] < BOUND_S
+        assert gradient == [2, 2, 2]
+
+
+def compute(seconds):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        pass
+
+
+def test_a_worker_that_computes_is_slow_and_not_hung(group2):
+    found = group2.call(error_of, rpc.rpc_sync, 1, compute, (0.3,), None, 0.1)
+    assert found[0] is RpcTimeout
+
+
+def test_a_process_without_state():
+    assert hung.state_of(0) == ""
+    assert hung.stopped(SimpleNamespace(names=["a"], pid=lambda rank: os.getpid())) == ""
 
 
 # ------------------------------------------------------------ kill -9 inside of shutdown
