@@ -63,7 +63,8 @@ class Serving:
         self.queue: deque = deque()
         self.lock = threading.Lock()
         self.n_threads = self.n_idle = self.n_waiting = self.n_refused = 0
-        self.last_start = self.last_step = 0.0
+        self.last_start = self.last_look = 0.0
+        self.n_steps = self.n_seen = 0  # requests that have begun, ended or gone on: S3
         self.most, self.stuck_s = MOST, STUCK_S
         self.stopping = False
         self.threads: list = []
@@ -165,7 +166,7 @@ class Serving:
         if getattr(self.own_thread, "serving", False):
             with self.lock:
                 self.n_waiting -= 1
-            self.last_step = time.monotonic()
+            self.n_steps += 1
 
     def loop(self, delay_s: float, begin: Any) -> None:
         agent = self.agent
@@ -175,19 +176,20 @@ class Serving:
             with self.lock:
                 self.delayed.remove(begin)
         wait_standby = agent.binding.wait_standby
-        idle_since = time.monotonic()
+        idle_since = 0.0  # 0: since the last slice
         while not self.stopping:
             try:
                 if self.queue:
                     self.take_from_queue()
-                    idle_since = time.monotonic()
+                    idle_since = 0.0
                 elif wait_standby(self.slice()):
                     self.stand_in()
                     self.tidy()  # under steady traffic no slice ends by time
-                    idle_since = time.monotonic()
+                    idle_since = 0.0
                 else:
                     self.look()
-                    if time.monotonic() - idle_since > IDLE_S and self.may_end():
+                    idle_since = idle_since or time.monotonic()
+                    if time.monotonic() - idle_since >= IDLE_S and self.may_end():
                         return
             except (
                 Exception
@@ -221,14 +223,14 @@ class Serving:
     def busy(self, work: Any) -> None:
         with self.lock:
             self.n_idle -= 1
-        self.last_step = time.monotonic()
+        self.n_steps += 1
         self.grow()
         try:
             work()
         finally:
             with self.lock:
                 self.n_idle += 1
-            self.last_step = time.monotonic()
+            self.n_steps += 1
 
     def stand_in(self) -> None:
         """Nobody in front takes the messages: take them."""
@@ -307,8 +309,14 @@ class Serving:
         """S3: refuse what is in the queue if nothing else can ever begin."""
         if self.n_threads < self.most or self.n_idle > 0 or not self.queue or self.stopping:
             return
-        if time.monotonic() - self.last_step > self.stuck_s:
-            self.last_step = time.monotonic()
+        now = time.monotonic()
+        if self.n_steps != self.n_seen or now - self.last_look > 2 * self.stuck_s:
+            self.n_seen, self.last_look = (
+                self.n_steps,
+                now,
+            )  # something went on, or nobody looked for long
+        elif now - self.last_look > self.stuck_s:
+            self.last_look = now
             # By a thread that holds no role: it posts, and must be able to drain.
             threading.Thread(target=self.refuse_queue, daemon=True, name="nbgrad refusal").start()
 
