@@ -371,7 +371,9 @@ def to_self_without_slices():
     start = time.monotonic()
     try:
         for k in range(20):
-            agent.last_message = time.monotonic()  # a near deadline: no first slice of another length
+            agent.last_message = (
+                time.monotonic()
+            )  # a near deadline: no first slice of another length
             assert rpc.rpc_sync(0, identity, (k,), timeout=0.9) == k
     finally:
         del serving.slice
