@@ -4,6 +4,8 @@ from typing import Any
 
 from nbgrad.rpc import codec
 from nbgrad.rpc.message import ARRAYS, EXTRA, H1, H2, H4, H5, ONE_TENSOR, SOURCE
+from nbgrad.shm import arena
+from nbgrad.shm.binding import block_of
 
 
 def unpickle(agent: Any, message: tuple) -> Any:
@@ -16,7 +18,12 @@ def unpickle(agent: Any, message: tuple) -> Any:
     except Exception:  # its context has just been released
         discard(message)
         raise
-    return codec.decode(message[EXTRA], tensors, list(arrays[n_tensors:]))
+    plain = list(arrays[n_tensors:])
+    for array in plain:
+        if array.flags.writeable and (block := block_of(array)):
+            # The user may write it unseen, so it is copied when it is sent on (! who gets it would see that).
+            arena.set_pinned(block, arena.IS_PINNED)
+    return codec.decode(message[EXTRA], tensors, plain)
 
 
 def discard(message: tuple) -> None:

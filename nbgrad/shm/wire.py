@@ -36,6 +36,7 @@ from nbgrad.shm.arena import (
     HEADER,
     HOLDERS,
     IS_PINNED,
+    NOT_PINNED,
     PINNED,
     WRITING,
     generation,
@@ -338,6 +339,10 @@ def take(block, args, n_args):
                 block, code, nd, dims, segment + peek(at), 0x101 if form == BLOCK else 0x501
             )
             adopt(block, array, found)
+            if (
+                form == OWNED
+            ):  # sent on, it is a value like any other (! the next receiver would write what we hold)
+                poke(found + PINNED, NOT_PINNED)
             at += 24
         else:
             array = make_array(block, code, nd, dims, 0, 0)

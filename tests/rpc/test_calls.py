@@ -545,6 +545,52 @@ def test_what_came_can_be_written_in_place(group2):
     assert group2.call(write_into_what_came) == (0.0, 6.0, [6.0, 6.0])
 
 
+def write_what_was_sent_on(make):
+    """Worker 1 sends on what came to it, and both it and worker 2 write theirs in place."""
+    x = make()
+    return *rpc.rpc_sync(1, send_on, (x,)), float(x.sum())
+
+
+def send_on(x):
+    future = rpc.rpc_async(2, add_in_place_and_stay, (x,))
+    x += 1
+    there = float(future.wait().sum())
+    here = float(x.sum())
+    return here, there, rpc.rpc_sync(2, what_stayed)
+
+
+def add_in_place_and_stay(x):
+    x += 5
+    Stays.value = x
+    return x
+
+
+class Stays:
+    value = None
+
+
+def what_stayed():
+    return float(Stays.value.sum())
+
+
+def of_ones():
+    return np.ones(1 << 14)
+
+
+def tensor_of_numpy():
+    return nb.from_numpy(np.ones(1 << 14))
+
+
+def tensor_in_arena():
+    return nb.ones(1 << 14) + 0
+
+
+@pytest.mark.parametrize("make", [of_ones, tensor_of_numpy, tensor_in_arena])
+def test_what_is_sent_on_is_a_value_again(group3, make):
+    n = 1 << 14
+    assert group3.call(write_what_was_sent_on, make) == (2.0 * n, 6.0 * n, 6.0 * n, 1.0 * n)
+
+
 def many_tensors(n):
     tensors = [nb.full((2,), float(k)) for k in range(n)]
     (back, _) = rpc.rpc_sync(1, echo, tuple(tensors))

@@ -84,7 +84,10 @@ def test_a_given_block_belongs_to_the_receiver(pair):
     x = a.empty((600,), np.dtype("f8"))
     arena.set_pinned(block_of(x), arena.GIVEN)
     post(a, x)
-    assert b.take(0)[8][0].flags.writeable
+    (came,) = b.take(0)[8]
+    assert came.flags.writeable
+    assert b.post(0, 0, *HEADER, (came,), None) == SENT
+    assert not a.take(0)[8][0].flags.writeable  # sent on, it is a value like any other
 
 
 def test_a_block_that_nobody_else_holds_is_taken_over(pair):
