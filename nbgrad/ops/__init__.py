@@ -8,6 +8,22 @@ from nbgrad.ops import (
 )
 from nbgrad.ops.activation import relu
 from nbgrad.ops.arithmetic import add, div, floor_divide, mul, remainder, sub
+from nbgrad.ops.arrange import (
+    broadcast_tensors,
+    broadcast_to,
+    dstack,
+    hstack,
+    meshgrid,
+    movedim,
+    narrow,
+    ravel,
+    select,
+    swapaxes,
+    swapdims,
+    tensor_split,
+    unflatten,
+    vstack,
+)
 from nbgrad.ops.choose import clamp, where
 from nbgrad.ops.combine import (
     addbmm,
@@ -43,6 +59,15 @@ from nbgrad.ops.compare import (
 )
 from nbgrad.ops.conv import conv1d, conv_transpose1d, conv_transpose2d
 from nbgrad.ops.conv2d import conv2d
+from nbgrad.ops.counting import (
+    argwhere,
+    bincount,
+    count_nonzero,
+    isin,
+    nonzero,
+    searchsorted,
+    unique,
+)
 from nbgrad.ops.creation import (
     arange,
     as_tensor,
@@ -128,7 +153,7 @@ from nbgrad.ops.rearrange import (
     triu,
 )
 from nbgrad.ops.reduce import all, any, mean, norm, std, sum, var
-from nbgrad.ops.rounding import ceil, floor, round, sign
+from nbgrad.ops.rounding import ceil, floor, round, sign, trunc
 from nbgrad.ops.scan import cummax, cummin, cumprod, cumsum, diff, prod
 from nbgrad.ops.scatter import (
     index_add,

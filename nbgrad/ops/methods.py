@@ -15,9 +15,11 @@ from nbgrad.errors import DtypeError
 from nbgrad.ops import (
     activation,
     arithmetic,
+    arrange,
     choose,
     combine,
     compare,
+    counting,
     exponential,
     extrema,
     factorize,
@@ -218,7 +220,9 @@ OPERATORS: dict[str, Any] = {
 SAME_NAME: dict[Any, str] = {
     activation: "relu",
     arithmetic: "add sub mul div floor_divide remainder",
+    arrange: "broadcast_to movedim narrow ravel select swapaxes swapdims tensor_split unflatten",
     choose: "clamp",
+    counting: "argwhere bincount count_nonzero isin nonzero unique",
     combine: "lerp addcmul addcdiv addmm addmv addr addbmm baddbmm outer ger inner kron",
     compare: (
         "eq ne lt le gt ge logical_and logical_or logical_xor logical_not bitwise_and bitwise_or bitwise_xor "
@@ -240,7 +244,7 @@ SAME_NAME: dict[Any, str] = {
         "flip fliplr flipud rot90 roll repeat tile repeat_interleave tril triu diagonal diag diag_embed trace"
     ),
     reduce: "sum mean any all var std norm sum_to_size",
-    rounding: "sign floor ceil round",
+    rounding: "sign floor ceil round trunc",
     scan: "cummax cummin cumprod cumsum diff prod",
     scatter: "scatter scatter_add index_put index_add index_copy index_fill masked_scatter",
     shape: "reshape flatten permute transpose t unsqueeze squeeze expand clone contiguous",

@@ -27,3 +27,16 @@ def ceil(x):
 def round(x, decimals=0):
     """The nearest integer, halves to even."""
     return np.asarray(np.round(x, decimals)), None
+
+
+@op(constant=True)
+def trunc(x):
+    """The integer part, towards 0.
+
+    Examples
+    --------
+    >>> import nbgrad as nb
+    >>> nb.trunc(nb.tensor([-1.5, 1.5]))
+    tensor([-1.,  1.])
+    """
+    return np.asarray(np.trunc(x), x.dtype), None

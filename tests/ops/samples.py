@@ -134,6 +134,19 @@ sample("diag")(lambda m: (lambda x: x.diag(-1), m(3)))
 sample("diag")(lambda m: (nb.diag, m(3, 3)))
 sample("diag_embed")(lambda m: (lambda x: x.diag_embed(1, 0, 2), m(2, 3)))
 
+sample("narrow")(lambda m: (lambda x: x.narrow(1, 1, 2), m(2, 3)))
+sample("select")(lambda m: (lambda x: x.select(1, 1), m(2, 3)))
+sample("movedim")(lambda m: (lambda x: x.movedim(0, 2), m(2, 3, 2)))
+sample("swapaxes")(lambda m: (lambda x: x.swapaxes(0, 1), m(2, 3)))
+sample("unflatten")(lambda m: (lambda x: x.unflatten(1, (2, 2)), m(3, 4)))
+sample("ravel")(lambda m: (nb.ravel, m(2, 3)))
+sample("broadcast_to")(lambda m: (lambda x: x.broadcast_to((2, 3)), m(3)))
+sample("broadcast_tensors")(lambda m: (nb.broadcast_tensors, m(2, 1), m(3)))
+for name in ("hstack", "vstack", "dstack"):
+    sample(name)(lambda m, name=name: (lambda *a: function_of(name)(a), m(2, 3), m(2, 3)))
+sample("tensor_split")(lambda m: (lambda x: x.tensor_split(2), m(3, 2)))
+sample("meshgrid")(lambda m: (lambda *a: nb.meshgrid(*a, indexing="xy"), m(2), m(3)))
+
 # ---------------------------------------------------------------- places
 
 sample("getitem")(lambda m: (lambda x: x[1:, ::-1], m(2, 3)))
