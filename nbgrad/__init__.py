@@ -9,6 +9,7 @@ from numpy import dtype, e, finfo, iinfo, inf, nan, pi
 # ---------------------------------------------------------------- the rooms
 from nbgrad import (
     autograd,
+    capture,
     checkpoint,
     cuda,
     dist_autograd,
@@ -58,6 +59,7 @@ from nbgrad.autograd.dtypes import float64 as double
 from nbgrad.autograd.dtypes import int32 as int
 from nbgrad.autograd.dtypes import int64 as long
 from nbgrad.autograd.printing import set_printoptions
+from nbgrad.capture import compile
 from nbgrad.checkpoint import load, save
 
 # ---------------------------------------------------------------- operations

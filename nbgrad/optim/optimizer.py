@@ -14,13 +14,14 @@ import numpy as np
 from nbgrad.autograd import Tensor
 from nbgrad.autograd.buffers import begin_write, empty, end_write, writable
 from nbgrad.autograd.grad_mode import enable_grad
+from nbgrad.autograd.outside import OutsideSteps
 from nbgrad.autograd.sparse import SparseArray
 from nbgrad.autograd.watch import Watch
 from nbgrad.errors import DtypeError, ShapeError
 from nbgrad.ops.broadcast import contiguous
 
 
-class Optimizer:
+class Optimizer(OutsideSteps):
     """Base of all optimizers; a subclass defines `update` for one parameter.
 
     Parameters

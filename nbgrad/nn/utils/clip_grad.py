@@ -8,6 +8,7 @@ import numpy as np
 
 from nbgrad.autograd import Tensor
 from nbgrad.autograd.buffers import writable
+from nbgrad.autograd.outside import outside
 from nbgrad.errors import NonFiniteError
 from nbgrad.jit import kernel
 from nbgrad.ops.broadcast import contiguous
@@ -19,6 +20,7 @@ def grads_of(parameters: Any) -> list[Tensor]:
     return [p.grad for p in several if p.grad is not None]
 
 
+@outside
 def clip_grad_norm_(
     parameters: Any, max_norm: float, norm_type: float = 2.0, error_if_nonfinite: bool = False
 ) -> Tensor:
@@ -77,6 +79,7 @@ def clip_grad_norm_(
     return Tensor(np.asarray(total, grads[0].array.dtype if grads else np.float32))
 
 
+@outside
 def clip_grad_value_(parameters: Any, clip_value: float) -> None:
     """Cut every gradient element to [-clip_value, clip_value], in place.
 

@@ -4,11 +4,12 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from typing import Any
 
+from nbgrad.autograd.outside import OutsideSteps
 from nbgrad.optim.lr_scheduler.formulas import LRScheduler
 from nbgrad.optim.optimizer import Optimizer
 
 
-class Composed:
+class Composed(OutsideSteps):
     """What both kinds share.
 
     Raises

@@ -10,10 +10,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from nbgrad.autograd.outside import OutsideSteps
 from nbgrad.optim.optimizer import Optimizer
 
 
-class LRScheduler:
+class LRScheduler(OutsideSteps):
     """Base: sets `group["lr"]` of each group at construction and at each `step()`; a subclass defines `rate`.
 
     Parameters

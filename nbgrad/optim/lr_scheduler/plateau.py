@@ -3,10 +3,11 @@
 import math
 from typing import Any
 
+from nbgrad.autograd.outside import OutsideSteps
 from nbgrad.optim.optimizer import Optimizer
 
 
-class ReduceLROnPlateau:
+class ReduceLROnPlateau(OutsideSteps):
     """The rate times `factor` after more than `patience` steps without improvement.
 
     Parameters
