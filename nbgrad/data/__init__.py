@@ -19,3 +19,4 @@ from nbgrad.data.sampler import (
     SequentialSampler,
 )
 from nbgrad.data.serve import get_worker_info
+from nbgrad.data.text import Text, text

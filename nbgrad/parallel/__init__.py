@@ -3,6 +3,7 @@
 from nbgrad.parallel.distributed_data_parallel import DistributedDataParallel
 from nbgrad.parallel.hogwild import Hogwild, HogwildStatistics
 from nbgrad.parallel.parameter_server import ParameterServer, Trainer
+from nbgrad.parallel.pipeline import Pipeline, PipelineStatistics
 from nbgrad.parallel.placement import Placement, place
 from nbgrad.parallel.shared_parameters import SharedParameters, StepStatistics
 
@@ -11,6 +12,8 @@ __all__ = [
     "Hogwild",
     "HogwildStatistics",
     "ParameterServer",
+    "Pipeline",
+    "PipelineStatistics",
     "Placement",
     "SharedParameters",
     "StepStatistics",

@@ -62,6 +62,13 @@ def test_script(script, names, tmp_path):
     assert all(f"  {word} " in head for word in ("load", "python", "numpy", "nbgrad"))
 
 
+def test_pipeline():
+    done = run("pipeline.py", "--quick")
+    assert done.returncode == 0, done.stderr
+    assert "activations below GPipe's: yes" in done.stdout
+    assert "  1f1b" in done.stdout
+
+
 def test_soak(tmp_path):
     lines = tmp_path / "lines"
     done = run("soak.py", "--quick", "--calls", "6000", "--json", lines)
