@@ -37,6 +37,14 @@ def run(script, *flags):
             ["4 B", "10 MB, in place", "100 MB, shared result", "100 MB, shared result, copy"],
         ),
         ("fused.py", ["gelu", "layer norm", "bias and relu", "gelu, share of a copy's bandwidth"]),
+        (
+            "shared_step.py",
+            ["4M parameters, torch's default Adam", "4M parameters, torch's fused Adam"],
+        ),
+        (
+            "data_parallel.py",
+            ["MLP, batch 64, shared", "CNN, batch 64, DDP, apart", "transformer, batch 16, DDP"],
+        ),
         ("optimizers.py", ["Adam, step", "Adam, share of the triad"]),
         ("models.py", ["MLP, batch 64, eager", "transformer, batch 16, eager"]),
         ("rpc_payload.py", ["1 KiB, tensor, argument", "64 MiB, ndarray, result"]),
