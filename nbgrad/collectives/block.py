@@ -83,6 +83,7 @@ class Block:
             (rounds.FINISH, o.finish),
             (rounds.OFFER, self.offer(o, binding) if is_large else 0),
             (rounds.SHARED, o.shared),
+            (rounds.STREAM, o.stream),
             (rounds.KEEPER, o.keeper),
             (rounds.TRAILS, 1 if o.trails else 0),
             (rounds.OUT, 0),

@@ -19,8 +19,10 @@ import numpy as np
 from nbgrad.collectives.native import DTYPE_SHIFT, OP_SHIFT
 from nbgrad.collectives.reducers import DTYPES, ReduceOp, code_of, reducer
 from nbgrad.collectives.rounds import ALL, FUSED, MAX_ND, ND_SHIFT, NOTHING, ONE, REDUCE, SLICE
+from nbgrad.jit.streaming import sum_address
 
 ROOT_SHIFT = 24
+STREAM_BYTES = 4 << 20  # shared results from here on are written past the caches
 EMPTY = np.empty(0, np.uint8)  # what a barrier moves
 
 
@@ -120,6 +122,8 @@ class Operation:
         Whether arrays that lie in the segment may be read in place.
     ends : Ends
         What is to be done when it is over.
+    stream : int
+        Address of a function that writes sums past the caches, or 0.
     timeout_s : float
         Seconds, where they are not the group's; else 0.
     otherwise : function() giving an Operation
@@ -127,7 +131,7 @@ class Operation:
     """
 
     __slots__ = ("combine", "ends", "finish", "ins", "is_large_ok", "item", "keeper", "move", "otherwise", "outs", "piece",
-                 "pieces", "root", "shape", "shared", "timeout_s", "trails", "what")  # fmt: skip
+                 "pieces", "root", "shape", "shared", "stream", "timeout_s", "trails", "what")  # fmt: skip
 
     def __init__(
         self,
@@ -145,6 +149,7 @@ class Operation:
         self.ins: list = []
         self.outs: list = []
         self.pieces, self.piece = 1, 0
+        self.stream = 0
         self.move, self.root = NOTHING, root
         self.item = like.itemsize if like is not None else 1
         self.combine = self.finish = 0
@@ -245,4 +250,6 @@ def shared_sum(array: np.ndarray, op: ReduceOp, keeper: int, shared: int) -> Ope
     o.piece, o.ins, o.trails = array.nbytes, [array], True
     o.keeper, o.shared = keeper, shared
     o.sums(op, array.dtype, SLICE)
+    if op == ReduceOp.SUM and array.nbytes >= STREAM_BYTES:
+        o.stream = sum_address(array.dtype.name)
     return o

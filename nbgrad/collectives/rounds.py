@@ -35,7 +35,7 @@ Sums are taken in the order of the members, element by element, so they are the 
 
 from nbgrad.jit import kernel
 from nbgrad.jit.primitive import call_address_8, copy_bytes, external, peek, poke
-from nbgrad.shm.atomics import fetch_add32, load, load32, pause, store
+from nbgrad.shm.atomics import fence, fetch_add32, load, load32, pause, store
 from nbgrad.shm.futex import ALL as ALL_SLEEPERS
 from nbgrad.shm.futex import wait, wake
 
@@ -52,7 +52,8 @@ ND_SHIFT, PHASE_SHIFT = (
 
 # words of the private block
 (SEGMENT, OWN, MEMBERS, ME, MEET, BOX, BOX_BYTES, SCRATCH, SEQ, IN_USE, STAGE, PHASE, WHAT, ND, SHOWS, PIECES, PIECE,
- STRIDE, START, MOVE, ROOT, ITEM, COMBINE, FINISH, OFFER, SHARED, TRAILS, OTHER, KEEPER) = range(0, 29 * 8, 8)  # fmt: skip
+ STRIDE, START, MOVE, ROOT, ITEM, COMBINE, FINISH, OFFER, SHARED, TRAILS, OTHER, KEEPER,
+ STREAM) = range(0, 30 * 8, 8)  # fmt: skip
 N_TABLE = 32
 (DIMS, SLOT, MEETS, IN, IN_BYTES, OUT, OUT_BYTES, OFFERS, SOURCES) = (
     256 + 8 * N_TABLE * k for k in range(9)
@@ -69,6 +70,7 @@ DIRECT_BYTES = (
 )  # operations from here on begin with the question whether arrays can be read in place
 TILE = 8192  # bytes that are summed before the next ones: they stay in the first cache
 SLICE_UNIT = 64
+STREAM_UNIT = 32  # elements, and bytes, that streamed stores need whole
 
 sched_yield = external("sched_yield", 0)
 
@@ -257,6 +259,8 @@ def reduce(g, kind, direct, start, n_bytes):
         units = (n_bytes + SLICE_UNIT - 1) // SLICE_UNIT
         share = (units + members - 1) // members * SLICE_UNIT
         first, last = min(me * share, n_bytes), min((me + 1) * share, n_bytes)
+    if kind == SLICE and direct != 0 and aside == 0 and members > 1 and peek(g + STREAM) != 0:
+        first = stream_slice(g, out + start, first, last)
     while first < last:
         tile = min(TILE, last - first)
         target = peek(g + SCRATCH) if aside != 0 else out + start + first
@@ -268,6 +272,30 @@ def reduce(g, kind, direct, start, n_bytes):
         elif aside != 0:
             copy_bytes(out + start + first, target, tile)
         first += tile
+
+
+@kernel("nnnn=n")
+def stream_slice(g, out, first, last):
+    """Sum a slice past the caches, as far as whole units go; where the rest begins."""
+    members, item = peek(g + MEMBERS), peek(g + ITEM)
+    if (out + first) % STREAM_UNIT != 0:
+        return first
+    combine, scratch = peek(g + COMBINE), peek(g + SCRATCH)
+    while first < last:
+        count = min(TILE, last - first) // item // STREAM_UNIT * STREAM_UNIT
+        if count == 0:
+            break
+        sums = peek(g + SOURCES) + first
+        for p in range(1, members - 1):
+            other = peek(g + SOURCES + 8 * p) + first
+            call_address_8(combine, scratch, sums, other, count, COMBINING, 0, 0, 0)
+            sums = scratch
+        other = peek(g + SOURCES + 8 * (members - 1)) + first
+        call_address_8(peek(g + STREAM), out + first, sums, other, count, 0, 0, 0, 0)
+        first += count * item
+    # Streamed stores are ordered by nothing else.  Before the store in `show` that says this member is done: C1.
+    fence()
+    return first
 
 
 @kernel("nnnn")

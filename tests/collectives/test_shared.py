@@ -30,7 +30,7 @@ def sums(rank, world, n, op):
     return found
 
 
-@pytest.mark.parametrize("n", [1, 1000, 16_384, 300_001])
+@pytest.mark.parametrize("n", [1, 1000, 16_384, 300_001, 1_500_007])
 @pytest.mark.parametrize("op", [ReduceOp.SUM, ReduceOp.AVG])
 def test_one_result_for_all(group3, n, op):
     found = group3.call(everywhere, sums, n, op)
