@@ -20,9 +20,10 @@ import numpy as np
 from rich.console import Console
 
 from nbgrad import multiprocessing
-from nbgrad.cli import train_alone, train_workers
+from nbgrad.cli import train_alone, train_chars, train_workers
 from nbgrad.cli.doctor import versions
 from nbgrad.cli.journal import Tail
+from nbgrad.cli.train_chars import CharsPlan
 from nbgrad.cli.train_loop import JOURNAL, VALUES
 from nbgrad.cli.train_plan import EPOCHS, MAX_WORKERS, Plan
 from nbgrad.cli.train_report import max_difference, parameters_difference, summary, write_json
@@ -114,6 +115,18 @@ def run_both(plan: Plan, screen: Screen, figures: dict[str, Any]) -> None:
 
 
 @click.command()
+@click.option("--task", type=click.Choice(["digits", "chars"]), default="digits", show_default=True)
+@click.option(
+    "--minutes",
+    type=click.FloatRange(min=0, min_open=True),
+    default=5.0,
+    show_default=True,
+    help="How long --task chars trains.",
+)
+@click.option(
+    "--checkpoint-dir", type=click.Path(file_okay=False), help="Where --task chars keeps its state."
+)
+@click.option("--resume", is_flag=True, help="Go on from the last checkpoint there.")
 @click.option("--model", type=click.Choice(MODELS), default="mlp", show_default=True)
 @click.option(
     "--workers",
@@ -146,6 +159,10 @@ def run_both(plan: Plan, screen: Screen, figures: dict[str, Any]) -> None:
     help="Write the figures to FILE.",
 )
 def train(
+    task: str,
+    minutes: float,
+    checkpoint_dir: str | None,
+    resume: bool,
     model: str,
     workers: int,
     epochs: int | None,
@@ -159,7 +176,17 @@ def train(
     Stage 1 runs on worker 0, stage 2 on worker 1: forward by RPC, backward by one distributed pass,
     update by the distributed optimizer.  Then the same training runs in one process, and loss
     curves and final parameters are compared.
+
+    With --task chars a small transformer learns to write on all workers at once, and prints what it writes.
     """
+    if resume and checkpoint_dir is None:
+        raise click.UsageError("--resume needs --checkpoint-dir.")
+    if task == "chars":
+        train_chars.follow(
+            CharsPlan(workers, minutes, seed=seed, checkpoint_dir=checkpoint_dir, resume=resume),
+            Console(),
+        )
+        return
     plan = Plan(model, workers, epochs or EPOCHS[model], batch_size, lr, seed)
     console = Console()
     figures: dict[str, Any] = {**vars(plan), "interrupted": False, "versions": versions()}
