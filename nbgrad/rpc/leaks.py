@@ -4,9 +4,12 @@ An RRef's origin is (function or None, code, last instruction): noted when it is
 None: it came in a message.
 """
 
+import functools
 import gc
+import os
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 from nbgrad.errors import RRefError
@@ -14,15 +17,26 @@ from nbgrad.rpc.names import name_of
 from nbgrad.shm import words
 
 SETTLE_S = 0.5
-HERE = "nbgrad."  # modules whose frames are not the user's
+PACKAGE = f"{Path(__file__).parents[1]}{os.sep}"
+
+
+@functools.cache
+def is_ours(file_name: str) -> bool:
+    """Whether the code of this file is nbgrad's, not the user's."""
+    return file_name.startswith(PACKAGE)
 
 
 def origin(function: Any) -> tuple:
-    """Where the user's code makes an RRef now: to be called by what `rpc.remote` or `rpc.RRef` calls."""
+    """Where the user's code makes an RRef now: to be called by what `rpc.remote` or `rpc.RRef` calls.
+
+    Each RRef pays for this: no frame beyond the user's is made, and no text compared twice.
+    """
     frame = sys._getframe(2)
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(HERE):
+    code = frame.f_code
+    while is_ours(code.co_filename) and frame.f_back is not None:
         frame = frame.f_back
-    return function, frame.f_code, frame.f_lasti
+        code = frame.f_code
+    return function, code, frame.f_lasti
 
 
 def described(found: Any, creator: str) -> str:
