@@ -209,7 +209,10 @@ class Calls:
     # ------------------------------------------------------------ callee
 
     def on_intern(self, message: tuple) -> None:
-        self.functions[message[SOURCE]][message[H0]] = message[EXTRA].decode()
+        # Whatever the bytes are: who calls by this number is told, not the thread that popped the message.
+        self.functions[message[SOURCE]][message[H0]] = (message[EXTRA] or b"").decode(
+            errors="replace"
+        )
 
     def on_call(self, message: tuple) -> Request:
         return Request(self, message)

@@ -298,6 +298,30 @@ def catch(which):
     return None
 
 
+def call_by_damaged_names():
+    agent, errors = state.agent(), []
+    numbers = agent.calls.ids[1]
+    before = numbers.pop(echo, None)
+    for number, name in ((900, None), (901, b"\xff\xfe"), (902, b":")):
+        agent.post(1, 0, INTERN, number, 0, 0, 0, 0, 0, (), name)
+        numbers[echo] = number
+        try:
+            rpc.rpc_sync(1, echo)
+        except NotRegistered as error:
+            errors.append(str(error))
+        finally:
+            del numbers[echo]
+    if before is not None:
+        numbers[echo] = before
+    return errors, rpc.rpc_sync(1, echo, (5,))
+
+
+def test_damaged_names_of_functions_are_errors_of_their_calls(strict):
+    errors, answer = strict.call(call_by_damaged_names)
+    assert len(errors) == 3
+    assert answer == ((5,), {})
+
+
 def test_errors_are_rebuilt_where_their_type_is_known(strict):
     assert strict.call(catch, "builtin") == (KeyError, repr("'k'"), True)
     assert strict.call(catch, "marked") == (MarkedError, "m", True)
