@@ -8,7 +8,7 @@
 """
 
 import os
-from urllib.parse import SplitResult, parse_qs, urlsplit
+from typing import NamedTuple
 
 from nbgrad.errors import StartupError
 from nbgrad.group.place import birthplace
@@ -16,7 +16,15 @@ from nbgrad.group.place import birthplace
 LOOPBACK = ("localhost", "::1")  # all workers are on one machine: these are 127.0.0.1
 
 
-def split(init_method: str) -> SplitResult:
+class Parts(NamedTuple):
+    """Of scheme://place?query (urllib's is not used: each helper process of a group would load it)."""
+
+    scheme: str
+    place: str
+    query: dict[str, str]
+
+
+def split(init_method: str) -> Parts:
     """The parts of a URL, checked.
 
     Raises
@@ -28,21 +36,23 @@ def split(init_method: str) -> SplitResult:
     """
     if not isinstance(init_method, str):
         raise ValueError(f"init_method must be a string, got {init_method!r}")
-    parts = urlsplit(init_method)
-    if "://" in init_method and parts.scheme not in ("env", "tcp", "file"):
+    scheme, separator, rest = init_method.partition("://")
+    if not separator:
+        return Parts("", init_method, {})
+    if scheme not in ("env", "tcp", "file"):
         raise StartupError(
-            f"No rendezvous handler for {parts.scheme}:// (init_method {init_method!r}): groups are named by env://, "
+            f"No rendezvous handler for {scheme}:// (init_method {init_method!r}): groups are named by env://, "
             f"tcp://host:port, file:///path, or any text without ://"
         )
-    for scheme, what, value in (
-        ("tcp", "port number", ends(parts.netloc)[1]),
-        ("file", "path", parts.path),
-    ):
-        if parts.scheme == scheme and not value:
-            raise ValueError(
-                f"Error initializing nbgrad.distributed using {scheme}:// rendezvous: {what} missing in {init_method!r}"
-            )
-    return parts
+    where, _, query = rest.partition("?")
+    host, slash, path = where.partition("/")
+    missing = {"tcp": "" if ends(host)[1] else "port number", "file": "" if path else "path"}
+    if missing.get(scheme):
+        raise ValueError(
+            f"Error initializing nbgrad.distributed using {scheme}:// rendezvous: {missing[scheme]} missing in {init_method!r}"
+        )
+    pairs = [pair.partition("=") for pair in query.split("&") if pair]
+    return Parts(scheme, host if scheme == "tcp" else slash + path, {k: v for k, _, v in pairs})
 
 
 def key_of(init_method: str | None) -> str | None:
@@ -56,9 +66,9 @@ def key_of(init_method: str | None) -> str | None:
     """
     parts = split(init_method or "env://")
     if parts.scheme == "tcp":
-        return host_and_port(*ends(parts.netloc))
+        return host_and_port(*ends(parts.place))
     if parts.scheme == "file":
-        return f"file://{os.path.normpath(parts.path)}"
+        return f"file://{os.path.normpath(parts.place)}"
     if parts.scheme != "env":
         return init_method
     environment = os.environ
@@ -88,14 +98,14 @@ def rank_and_size(
     ValueError
         If the URL says another number than is given, or one of them is no number.
     """
-    query = parse_qs(split(init_method).query) if init_method else {}
+    query = split(init_method).query if init_method else {}
     birth = birthplace()
     found = []
     for name, given, born in (
         ("rank", rank, birth.index if birth else None),
         ("world_size", world_size, birth.layout.world if birth else None),
     ):
-        in_url = number(name, query.get(name, [None])[0], f"in {init_method!r}")
+        in_url = number(name, query.get(name), f"in {init_method!r}")
         in_environment = number(name, os.environ.get(name.upper()), "in the environment")
         stated = given if given is not None and given >= 0 else None
         if stated is not None and in_url is not None and stated != in_url:
