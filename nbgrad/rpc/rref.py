@@ -19,6 +19,7 @@ F7 (left over)    with `rpc.api._ignore_rref_leak = False`, `shutdown` raises on
 """
 
 import functools
+import threading
 from collections import deque
 from typing import Any
 
@@ -47,6 +48,7 @@ class RRefs:
         self.values: dict[int, Future] = {}
         self.free: deque = deque()
         self.uses: dict[int, int] = {}
+        self.lock = threading.Lock()  # of `new_id`
         self.n_made = self.n_given_back = 0  # RRef objects of this process
         self.n_rows = 0
         self.deleted: deque = (
@@ -58,17 +60,21 @@ class RRefs:
     def new_id(self) -> int:
         """A fresh id with a count of 1."""
         self.collect()
-        if self.free:
-            row = self.free.popleft()
-        else:
-            row = self.n_rows
-            if row >= RREFS:
-                raise SharedMemoryFull(f"{RREFS} RRefs created on this worker are alive; drop some")
-            if row % COMMIT_ROWS == 0:
-                session = self.agent.session
-                session.segment.commit(session.layout.rref_row(session.rank, row), COMMIT_ROWS * 8)
-            self.n_rows += 1
-        use = self.uses[row] = self.uses.get(row, -1) + 1
+        with self.lock:  # threads that serve make references, too
+            if self.free:
+                row = self.free.popleft()
+            else:
+                row = self.n_rows
+                if row >= RREFS:
+                    raise SharedMemoryFull(
+                        f"{RREFS} RRefs created on this worker are alive; drop some"
+                    )
+                if row % COMMIT_ROWS == 0:
+                    session = self.agent.session
+                    first = session.layout.rref_row(session.rank, row)
+                    session.segment.commit(first, COMMIT_ROWS * 8)
+                self.n_rows += 1
+            use = self.uses[row] = self.uses.get(row, -1) + 1
         rref_id = self.agent.rank << 48 | use << 16 | row
         words.store(self.count(rref_id), 1)
         return rref_id

@@ -5,14 +5,16 @@ import pickle
 import sys
 import threading
 import time
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 import nbgrad as nb
 from nbgrad import dist_autograd, rpc
 from nbgrad.errors import RemoteError, RpcTimeout, RRefError
 from nbgrad.futures import Future
-from nbgrad.rpc import state
+from nbgrad.rpc import rref, state
 from nbgrad.shm import words
 from tests.groups import eventually, on_all
 
@@ -587,3 +589,35 @@ def tell():
 
 def test_counts_are_objects_and_messages(group2):
     assert group2.call(count_of_own) == [1, True, True]
+
+
+class SlowSegment:
+    """Memory whose first commit lets another thread make a reference, if it can."""
+
+    def __init__(self):
+        self.memory = np.zeros(16, np.int64)
+        self.address = self.memory.ctypes.data
+        self.other = None
+
+    def commit(self, first, size_bytes):
+        if self.other is not None:
+            other, self.other = self.other, None
+            other.start()
+            other.join(0.2)  # it ends here only where nothing keeps the two apart
+
+
+def test_two_threads_that_make_references_at_once_get_two_rows():
+    segment = SlowSegment()
+    layout = SimpleNamespace(rref_row=lambda rank, row: 8 * row)
+    agent = SimpleNamespace(
+        rank=0,
+        session=SimpleNamespace(rank=0, layout=layout, segment=segment),
+        serving=SimpleNamespace(at_slice_end=[]),
+        on=lambda kind, handler: None,
+    )
+    table, found = rref.RRefs(agent), []
+    other = segment.other = threading.Thread(target=lambda: found.append(table.new_id()))
+    found.append(table.new_id())
+    other.join()
+    assert sorted(found) == [0, 1]
+    assert segment.memory[:3].tolist() == [1, 1, 0]
