@@ -109,6 +109,14 @@ class RpcError(NbgradError, RuntimeError):
     """The RPC layer is used where it can't be: not initialized, twice, or with an unknown worker."""
 
 
+class RpcNameError(RpcError, ValueError):
+    """A name that no worker can have."""
+
+
+class FunctionNotFound(RpcError, AttributeError):
+    """A function that a call names does not exist on the worker that should run it."""
+
+
 class RemoteError(NbgradError, RuntimeError):
     """A function that ran on another worker raised; carries the remote traceback."""
 

@@ -14,7 +14,7 @@ from nbgrad.dist_autograd.engine import Engine
 from nbgrad.dist_autograd.joint import Joint
 from nbgrad.errors import ContextError, GraphError, NbgradError, ShapeError
 from nbgrad.rpc import api as rpc_api
-from nbgrad.rpc import codec, state
+from nbgrad.rpc import codec, current, state
 
 __all__ = [
     "_current_context",
@@ -45,7 +45,7 @@ codec.Tensors.names = {"Parameter": Parameter}
 codec.Tensors.cast = cast
 codec.Tensors.sparse = SparseArray
 rpc_api.on_start.append(attach)
-rpc_api.debug_info.append(lambda: _get_debug_info())
+current.debug_info.append(lambda: _get_debug_info())
 
 
 def contexts() -> Contexts:

@@ -249,8 +249,9 @@ class Module:
         """Set training mode here and below (dropout is active in it); returns this module."""
         if not isinstance(mode, bool):
             raise ValueError("training mode is expected to be boolean")
-        for module in self.modules():
-            module.training = mode
+        self.training = mode
+        for module in self.children():
+            module.train(mode)  # so that a class with its own `train` has it called
         return self
 
     def eval(self) -> "Module":

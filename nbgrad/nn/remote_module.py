@@ -1,59 +1,44 @@
 """RemoteModule: a module that lives on another worker, used like a local one."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NoReturn
 
 from nbgrad import rpc
+from nbgrad.errors import RpcEncodeError
 from nbgrad.nn.module import Module
-from nbgrad.rpc import Future, RRef
+from nbgrad.rpc import Future, RRef, codec
 
-UNSUPPORTED = {
-    "add_module",
-    "apply",
-    "buffers",
-    "children",
-    "cpu",
-    "cuda",
-    "double",
-    "extra_repr",
-    "float",
-    "half",
-    "load_state_dict",
-    "modules",
-    "named_buffers",
-    "named_children",
-    "named_modules",
-    "named_parameters",
-    "parameters",
-    "register_backward_hook",
-    "register_buffer",
-    "register_forward_hook",
-    "register_forward_pre_hook",
-    "register_parameter",
-    "requires_grad_",
-    "share_memory",
-    "state_dict",
-    "to",
-    "type",
-    "zero_grad",
-}
+__all__ = ["_REMOTE_MODULE_PICKLED_ATTRIBUTES", "RemoteModule", "_RemoteModule"]
+
+_REMOTE_MODULE_PICKLED_ATTRIBUTES = (
+    "on",
+    "device",
+    "is_device_map_set",
+    "is_scriptable",
+    "generated_methods",
+    "module_rref",
+)  # what travels when a RemoteModule is an argument or a result
 
 
-class RemoteModule:
+class RemoteModule(Module):
     """A module on another worker, with PyTorch's interface.
+
+    Arguments and results of remote calls may contain it.  It has no parameters, buffers or children here, so whatever asks
+    for these raises ValueError.
 
     Parameters
     ----------
     remote_device : str
         "worker/cpu", "worker" or "rank:N/cpu".
-    module_cls : type
-        A `Module` class that the worker can import.
+    module_cls : callable
+        A `Module` class, or a function that returns a module; the worker must be able to import it.
     args, kwargs : optional
-        For its constructor.
+        For it.
 
     Raises
     ------
     ValueError
-        If `remote_device` is not of that form, or `module_cls` is not a module class.
+        If `remote_device` is not of that form, or what `module_cls` makes is no module.
 
     Examples
     --------
@@ -65,28 +50,28 @@ class RemoteModule:
     """
 
     def __init__(
-        self, remote_device: str, module_cls: type, args: tuple = (), kwargs: dict | None = None
+        self,
+        remote_device: str,
+        module_cls: Callable[..., Any],
+        args: tuple | None = None,
+        kwargs: dict | None = None,
     ):
-        if not (isinstance(module_cls, type) and issubclass(module_cls, Module)):
-            raise ValueError(f"Expect `module_cls` to be a Module class, but got {module_cls!r}")
-        self.on = worker_of(remote_device)
-        self.device = "cpu"
-        self.is_device_map_set = True
-        self.module_rref = rpc.rpc_sync(self.on, make, args=(module_cls, tuple(args), kwargs or {}))
+        super().__init__()
+        fill(self, worker_of(remote_device), None)
+        made = rpc.rpc_sync(self.on, make, args=(module_cls, tuple(args or ()), kwargs or {}))
+        self.module_rref = made
 
     @staticmethod
     def init_from_module_rref(remote_device: str, module_rref: RRef) -> "RemoteModule":
         """A RemoteModule over a module that is already there."""
         self = RemoteModule.__new__(RemoteModule)
-        self.on, self.device, self.is_device_map_set = worker_of(remote_device), "cpu", True
-        self.module_rref = module_rref
+        Module.__init__(self)
+        fill(self, worker_of(remote_device), module_rref)
         return self
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """The module's forward, on its worker."""
         return rpc.rpc_sync(self.on, run, args=(self.module_rref, args, kwargs))
-
-    __call__ = forward
 
     def forward_async(self, *args: Any, **kwargs: Any) -> Future:
         """As `forward`, a future of the result."""
@@ -109,12 +94,45 @@ class RemoteModule:
         """Set evaluation mode there."""
         return self.train(False)
 
-    def __getattr__(self, name: str) -> Any:
-        if name in UNSUPPORTED:
-            raise ValueError(
-                f"Method ``{name}`` not supported for RemoteModule: the module lives on another worker"
-            )
-        raise AttributeError(f"RemoteModule has no attribute {name!r}")
+    def __repr__(self) -> str:
+        return f"RemoteModule(on={self.on!r})"
+
+    def __reduce__(self) -> Any:
+        raise RpcEncodeError(
+            "Cannot pickle RemoteModule in python pickler. RemoteModule can only be pickled when using RPC"
+        )
+
+
+_RemoteModule = RemoteModule
+
+
+def fill(module: RemoteModule, on: Any, module_rref: RRef | None) -> None:
+    """Set the attributes that travel."""
+    module.on, module.device, module.is_device_map_set = on, "cpu", False
+    module.is_scriptable, module.generated_methods = False, ()
+    module.module_rref: Any = module_rref  # type: ignore[misc]
+
+
+def refuse(name: str) -> None:
+    """Make a method raise that has no meaning far from the module."""
+
+    def refused(self: RemoteModule, *args: Any, **kwargs: Any) -> NoReturn:
+        hint = ". Please use ``remote_parameters`` instead." if name == "parameters" else ": "
+        if name != "parameters":
+            hint += "the module lives on another worker"
+        raise ValueError(f"Method ``{name}`` not supported for RemoteModule{hint}")
+
+    refused.__name__ = name
+    setattr(RemoteModule, name, refused)
+
+
+for name in (
+    "add_module", "apply", "bfloat16", "buffers", "children", "cpu", "cuda", "double", "extra_repr", "float", "half",
+    "ipu", "load_state_dict", "modules", "named_buffers", "named_children", "named_modules", "named_parameters",
+    "parameters", "register_backward_hook", "register_buffer", "register_forward_hook", "register_forward_pre_hook",
+    "register_parameter", "requires_grad_", "share_memory", "state_dict", "to", "type", "xpu", "zero_grad",
+):  # fmt: skip
+    refuse(name)
 
 
 def worker_of(remote_device: str) -> Any:
@@ -127,10 +145,31 @@ def worker_of(remote_device: str) -> Any:
     return int(name.removeprefix("rank:")) if name.startswith("rank:") else name
 
 
+def reduce(module: RemoteModule) -> tuple:
+    """How a RemoteModule travels: its worker, and a reference, which counts itself."""
+    return rebuild, (module.on, module.module_rref)
+
+
+def rebuild(on: Any, module_rref: RRef) -> RemoteModule:
+    self = RemoteModule.__new__(RemoteModule)
+    Module.__init__(self)
+    fill(self, on, module_rref)
+    return self
+
+
+codec.reducers[RemoteModule] = reduce, lambda module: None, rebuild
+
+
 @rpc.register
-def make(module_cls: type, args: tuple, kwargs: dict) -> RRef:
+def make(module_cls: Callable[..., Any], args: tuple, kwargs: dict) -> RRef:
     """On the worker: the module."""
-    return RRef(module_cls(*args, **kwargs))
+    module = module_cls(*args, **kwargs)
+    if not isinstance(module, Module):
+        raise ValueError(
+            f"Expect `module_cls(*args, **kwargs)` returns an instance of <class nn.Module>, but it returns an instance of "
+            f"{type(module)}."
+        )
+    return RRef(module)
 
 
 @rpc.register
@@ -142,9 +181,7 @@ def run(module: RRef, args: tuple, kwargs: dict) -> Any:
 @rpc.register
 def parameters(module: RRef, recurse: bool) -> list[RRef]:
     """On the worker: references to its parameters."""
-    found = module.local_value()
-    owners = found.parameters() if recurse else found.parameters(recurse=False)
-    return [RRef(p) for p in owners]
+    return [RRef(p) for p in module.local_value().parameters(recurse=recurse)]
 
 
 @rpc.register

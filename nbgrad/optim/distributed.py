@@ -43,7 +43,8 @@ class LocalOptimizer:
     def step(self, context_id: int) -> None:
         """Update with the gradients of a context; parameters that have none there stay as they are."""
         gradients = get_gradients(context_id)
-        found = [gradients.get(p) for p in self.optimizer.parameters()]
+        parameters = self.optimizer.parameters()
+        found = [gradients.get(p) for p in parameters]
         agent = state.agent()
         has_others, most = agent.world > 2, GIL_ELEMENTS
 
@@ -52,7 +53,22 @@ class LocalOptimizer:
             return len(agent.contexts.table) > 1 or (has_others and p.size > most)
 
         with no_grad(), LocalOptimizer.lock:
-            self.optimizer.step_with([None if g is None else g.array for g in found], elsewhere)
+            if type(self.optimizer).step is Optimizer.step:
+                arrays = [None if g is None else g.array for g in found]
+                self.optimizer.step_with(arrays, elsewhere)
+            else:
+                self.step_of_user(parameters, found)
+
+    def step_of_user(self, parameters: list, gradients: list) -> None:
+        """The step of a class that defines its own, which reads `.grad`; what was there before is there again afterwards."""
+        before = [p.grad for p in parameters]
+        try:
+            for p, g in zip(parameters, gradients):
+                p.grad = g
+            self.optimizer.step()
+        finally:
+            for p, g in zip(parameters, before):
+                p.grad = g
 
 
 @rpc.register

@@ -6,6 +6,7 @@ the parameters.  A distributed optimizer calls the second: its gradients live in
 
 import copy
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -53,7 +54,7 @@ class Optimizer(OutsideSteps):
                 "Tensor; put it into a list"
             )
         self.defaults = defaults
-        self.state: dict[Tensor, dict[str, Any]] = {}
+        self.state: dict[Tensor, dict[str, Any]] = defaultdict(dict)
         self.param_groups: list[dict[str, Any]] = []
         groups = list(params)
         if not groups:
@@ -186,7 +187,7 @@ class Optimizer(OutsideSteps):
         elsewhere: Callable[[np.ndarray], bool] = lambda p: False,
     ) -> None:
         """Update one parameter, whatever the layout of its memory."""
-        state = self.state.setdefault(p, {})
+        state = self.state[p]
         if not isinstance(g, SparseArray):
             g = contiguous(g)
             if elsewhere(p.array):
@@ -254,7 +255,7 @@ class Optimizer(OutsideSteps):
         by_number = dict(zip(numbers, self.parameters()))
         for own, group in zip(self.param_groups, groups):
             own.update({name: value for name, value in group.items() if name != "params"})
-        self.state = {}
+        self.state = defaultdict(dict)
         for number, state in state_dict["state"].items():
             p = by_number[int(number)]
             self.state[p] = {name: copied(value, p) for name, value in state.items()}

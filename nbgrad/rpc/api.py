@@ -13,38 +13,66 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 from nbgrad import group, logs
-from nbgrad.errors import RpcError
+from nbgrad.errors import RpcError, RpcNameError
 from nbgrad.logs import logger
 from nbgrad.rpc import cloud, codec, leaks, state
 from nbgrad.rpc.agent import Agent
 from nbgrad.rpc.calls import Calls
 from nbgrad.rpc.cloud import PICKLERS
+from nbgrad.rpc.constants import UNSET_RPC_TIMEOUT
+from nbgrad.rpc.current import (
+    TensorPipeAgent,
+    _delete_all_user_and_unforked_owner_rrefs,
+    _get_current_rpc_agent,
+    _get_debug_info,
+    _rref_context_get_debug_info,
+)
 from nbgrad.rpc.figures import statistics
-from nbgrad.rpc.future import Future, timeout_error
-from nbgrad.rpc.gather import Meetings, collected
-from nbgrad.rpc.hung import stopped
+from nbgrad.rpc.future import Future
+from nbgrad.rpc.gather import (
+    Meetings,
+    _all_gather,
+    _barrier,
+    _thread_local_var,
+    _wait_all,
+    _wait_all_workers,
+)
+from nbgrad.rpc.internal import _internal_rpc_pickler
+from nbgrad.rpc.leaving import AllReached, Quiet, Until, reach
 from nbgrad.rpc.options import BackendType, TensorPipeRpcBackendOptions, check_timeout, chosen
 from nbgrad.rpc.owner import create
 from nbgrad.rpc.rref import RRef, RRefs
 from nbgrad.rpc.state import State
 from nbgrad.rpc.trust import LEVELS, Trust
 from nbgrad.rpc.workers import WorkerInfo, Workers
-from nbgrad.shm import bell, words
-from nbgrad.shm.layout import DRAINED, LEAVING, STATE
+from nbgrad.shm.layout import DRAINED, LEAVING
 
 __all__ = [
+    "Future",
+    "RRef",
+    "TensorPipeAgent",
+    "WorkerInfo",
+    "_all_gather",
+    "_barrier",
+    "_default_pickler",
+    "_delete_all_user_and_unforked_owner_rrefs",
+    "_get_current_rpc_agent",
     "_get_debug_info",
     "_is_current_rpc_agent_set",
     "_rref_context_get_debug_info",
     "_set_rpc_timeout",
-    "debug_info",
+    "_thread_local_var",
+    "_use_rpc_pickler",
+    "_wait_all",
+    "_wait_all_workers",
     "get_rpc_timeout",
     "get_worker_info",
     "init_rpc",
+    "is_available",
     "on_start",
     "remote",
     "rpc_async",
@@ -53,14 +81,13 @@ __all__ = [
 ]
 
 
-UNSET = -1.0
 SWITCH_INTERVAL_S = 0.0005  # a busy main thread keeps a message waiting for this long, not for 5 ms
 START_S = 30.0
 NAME = re.compile("[A-Za-z0-9_:-]{1,127}")
 _ignore_rref_leak = (
     True  # False: `shutdown` raises where RRefs are left (PyTorch's switch, by its name)
 )
-debug_info: list = []  # functions of further entries for `_get_debug_info`
+_default_pickler: Any = _internal_rpc_pickler
 on_start: list = []  # functions of an agent: what is attached when a group has formed
 
 
@@ -111,7 +138,8 @@ def init_rpc(
     options = rpc_backend_options or TensorPipeRpcBackendOptions()
     if not isinstance(options, TensorPipeRpcBackendOptions):
         raise TypeError(
-            f"rpc_backend_options must be TensorPipeRpcBackendOptions, got {type(options).__name__}"
+            f"Argument rpc_backend_options must be an instance of RpcBackendOptions, and a `TensorPipeRpcBackendOptions`, got "
+            f"{type(options).__name__}"
         )
     rank, world_size = place(options.init_method, rank, world_size)
     logs.configure(name)
@@ -147,10 +175,11 @@ def init_rpc(
 
 
 def check_name(name: Any) -> None:
-    """Raise ValueError unless it is a name that PyTorch takes, too."""
+    """Raise RpcNameError unless it is a name that PyTorch takes, too."""
     if not isinstance(name, str) or not NAME.fullmatch(name):
-        raise ValueError(
-            f"worker name {name!r}: a name has 1 to 127 letters, digits and characters of '_', '-' and ':'"
+        raise RpcNameError(
+            f"worker name {name!r}: Worker name must match ^[A-Za-z0-9-_:]*$, that is, a name has 1 to 127 letters, digits and "
+            f"characters of '_', '-' and ':'"
         )
 
 
@@ -163,13 +192,17 @@ def place(init_method: str, rank: int, world_size: int | None) -> tuple[int, int
                 name, "groups that workers join and leave at will are not supported"
             )
             raise ValueError(
-                f"init_rpc needs {name}= (or {name.upper()} in the environment, or ?{name}= in init_method): {why}"
+                f"{name} parameter missing: init_rpc needs {name}= (or {name.upper()} in the environment, or ?{name}= in init_method): {why}"
             )
     return cast("tuple[int, int]", found)
 
 
 def rpc_sync(
-    to: Any, func: Callable, args: Any = None, kwargs: dict | None = None, timeout: float = UNSET
+    to: Any,
+    func: Callable,
+    args: Any = None,
+    kwargs: dict | None = None,
+    timeout: float = UNSET_RPC_TIMEOUT,
 ) -> Any:
     """Call `func(*args, **kwargs)` on worker `to`, and wait for its value.
 
@@ -195,17 +228,26 @@ def rpc_sync(
 
 
 def rpc_async(
-    to: Any, func: Callable, args: Any = None, kwargs: dict | None = None, timeout: float = UNSET
+    to: Any,
+    func: Callable,
+    args: Any = None,
+    kwargs: dict | None = None,
+    timeout: float = UNSET_RPC_TIMEOUT,
 ) -> Future:
     """Call `func(*args, **kwargs)` on worker `to`; a future of its value."""
     future = state.send(to, func, args, kwargs, timeout)
-    if collected.futures is not None:
-        collected.futures.append(future)
+    asked_for = getattr(_thread_local_var, "future_list", None)  # by `_wait_all`
+    if asked_for is not None:
+        asked_for.append(future)
     return future
 
 
 def remote(
-    to: Any, func: Callable, args: Any = None, kwargs: dict | None = None, timeout: float = UNSET
+    to: Any,
+    func: Callable,
+    args: Any = None,
+    kwargs: dict | None = None,
+    timeout: float = UNSET_RPC_TIMEOUT,
 ) -> RRef:
     """Call `func(*args, **kwargs)` on worker `to`, where the value stays; a reference to it, at once.
 
@@ -245,6 +287,16 @@ def get_rpc_timeout() -> float:
     return State.timeout_s
 
 
+def is_available() -> bool:
+    """True: remote calls are always there.
+
+    >>> from nbgrad import rpc
+    >>> rpc.is_available()
+    True
+    """
+    return True
+
+
 def _set_rpc_timeout(seconds: float) -> None:
     """Seconds that calls may take from now on where they don't say it themselves; 0 for ever."""
     state.agent()
@@ -252,70 +304,22 @@ def _set_rpc_timeout(seconds: float) -> None:
     State.timeout_s = float(seconds)
 
 
+@contextlib.contextmanager
+def _use_rpc_pickler(rpc_pickler: Any) -> Iterator[None]:
+    """Names another object `_default_pickler` in a block, as PyTorch does; messages of nbgrad are pickled by its own.
+
+    To choose how they are: `TensorPipeRpcBackendOptions(pickler=...)`.
+    """
+    global _default_pickler
+    before, _default_pickler = _default_pickler, rpc_pickler
+    try:
+        yield
+    finally:
+        _default_pickler = before
+
+
 def _is_current_rpc_agent_set() -> bool:
     return State.agent is not None
-
-
-def _rref_context_get_debug_info() -> dict:
-    """Counts of this worker's references, with PyTorch's keys."""
-    agent = state.agent()
-    pending = sum(not future.finished for future in list(agent.futures.values()))
-    values = list(agent.rrefs.values.values())
-    return {
-        "num_owner_rrefs": str(len(values)),
-        "num_forks": "0",  # counted in shared memory, not in lists: Note [RRef lifetime]
-        "num_pending_futures": str(pending),
-        "num_pending_users": str(sum(not value.finished for value in values)),
-    }
-
-
-def _get_debug_info() -> dict:
-    """What this worker's RPC layer is doing, with PyTorch's keys; values are strings."""
-    agent = state.agent()
-    serving = agent.serving
-    calls = sum(not future.finished for future in list(agent.futures.values()))
-    info = {
-        "agent.client_active_calls": calls,
-        "agent.server_active_calls": serving.n_threads - serving.n_idle,
-        "agent.server_active_async_calls": 0,
-        "agent.num_idle_threads": serving.n_idle,
-        "agent.thread_pool_size": serving.n_threads,
-    }
-    found = {name: str(value) for name, value in info.items()} | _rref_context_get_debug_info()
-    for more in debug_info:
-        found |= {name: str(value) for name, value in more().items()}
-    return found
-
-
-class AllReached:
-    """Finished when every worker's STATE is at least `least`."""
-
-    def __init__(self, agent: Any, least: int):
-        self.first = agent.session.segment.address + agent.session.layout.worker(0)
-        self.world, self.least = agent.world, least
-
-    @property
-    def finished(self) -> bool:
-        return bool(bell.all_reached(self.first, self.world, self.least))
-
-
-class Quiet:
-    """Finished when no call of this worker is under way and it runs no request."""
-
-    def __init__(self, agent: Any):
-        self.agent = agent
-
-    @property
-    def finished(self) -> bool:
-        return not self.agent.futures and not self.agent.serving.queue
-
-
-def reach(agent: Any, value: int) -> None:
-    """Set this worker's STATE and tell the others."""
-    words.store(agent.own + STATE, value)
-    for rank in range(agent.world):
-        if rank != agent.rank:
-            bell.rouse(agent.binding.worker(rank), 1 << agent.rank)
 
 
 def shutdown(graceful: bool = True, timeout: float = 0) -> None:
@@ -363,34 +367,6 @@ def shutdown(graceful: bool = True, timeout: float = 0) -> None:
         agent.session.leave()
     if left and not _ignore_rref_leak:
         raise leaks.error(agent.session.name, left)
-
-
-class Until:
-    """A condition with a deadline."""
-
-    is_idle = True  # nobody is told that it takes long
-    text = "all workers to call shutdown(), and for what is under way"
-
-    def __init__(self, condition: Any, end: float | None, agent: Any):
-        self.condition, self.end, self.agent = condition, end, agent
-
-    @property
-    def finished(self) -> bool:
-        if self.condition.finished:
-            return True
-        if self.end is not None and time.monotonic() > self.end:
-            layout, base = self.agent.session.layout, self.agent.session.segment.address
-            late = [
-                name
-                for rank, name in enumerate(self.agent.session.names)
-                if words.load(base + layout.worker(rank) + STATE) < LEAVING
-            ]
-            raise timeout_error(
-                f"shutdown timed out: workers {late} have not called it and calls may still be under way. This worker "
-                f"has left the group.",
-                stopped(self.agent.session),
-            )
-        return False
 
 
 def end_at_exit() -> None:

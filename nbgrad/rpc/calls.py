@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from nbgrad.errors import RpcEncodeError
+from nbgrad.errors import FunctionNotFound, RpcEncodeError
 from nbgrad.rpc import codec, remote_error, trust
 from nbgrad.rpc.backpressure import HEAVY, LIMIT, MOST_BYTES, Backpressure
 from nbgrad.rpc.content import decode, discard
@@ -225,7 +225,7 @@ class Calls:
             try:
                 found = trust.find(found) if Trust.only_registered else resolve(module, name)
             except (ImportError, AttributeError) as error:
-                raise AttributeError(
+                raise FunctionNotFound(
                     f"function {module}.{name} does not exist on worker {self.agent.session.names[self.agent.rank]!r}: "
                     f"{error}. Default RPC pickler does not serialize function code: ensure that both workers run the same "
                     f"version of the module."

@@ -4,6 +4,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable, Sequence
+from types import GenericAlias
 from typing import Any
 
 from nbgrad.errors import RpcTimeout, WorkerHung
@@ -25,6 +26,7 @@ class Future:
     42
     """
 
+    __class_getitem__ = classmethod(GenericAlias)  # `Future[int]`, in annotations
     __slots__ = (
         "agent",
         "callbacks",
@@ -144,7 +146,14 @@ class Future:
         return callbacks
 
     def then(self, callback: Callable[["Future"], Any]) -> "Future":
-        """A future of what `callback(this future)` returns; it runs when this one is done, at once if it is."""
+        """A future of what `callback(this future)` returns; it runs when this one is done, at once if it is.
+
+        Raises
+        ------
+        TypeError
+            If it can't be called.
+        """
+        check_callback("then", callback)
         child = Future(agent=self.agent)
 
         def run(done: Future) -> None:
@@ -157,7 +166,14 @@ class Future:
         return child
 
     def add_done_callback(self, callback: Callable[["Future"], Any]) -> None:
-        """Call `callback(this future)` when it is done; errors in it are printed, not raised."""
+        """Call `callback(this future)` when it is done; errors in it are printed, not raised.
+
+        Raises
+        ------
+        TypeError
+            If it can't be called.
+        """
+        check_callback("add_done_callback", callback)
         if not self.finished:
             callbacks = self.callbacks
             if callbacks is None:
@@ -170,7 +186,15 @@ class Future:
 
     def __reduce__(self) -> Any:
         raise TypeError(
-            "a Future can't be pickled: it is the promise of one process; send its value"
+            "Can not pickle torch.futures.Future, or nbgrad's: it is the promise of one process; send its value"
+        )
+
+
+def check_callback(name: str, callback: Any) -> None:
+    """Raise TypeError for what can't be called, at once and where it was given."""
+    if not callable(callback):
+        raise TypeError(
+            f"{name}(): incompatible function arguments: a function of the future is wanted, got {callback!r}"
         )
 
 
@@ -191,7 +215,9 @@ def waiting_agent() -> Any:
 
 
 def collect_all(futures: Sequence[Future]) -> Future:
-    """A future of the list of all these futures, done when all are done.
+    """A future of the list of all these futures, done when all are done, or with the error of the first call that fails.
+
+    An error that `set_exception` set is not looked at here: the future in the list has it.
 
     Examples
     --------
@@ -203,16 +229,24 @@ def collect_all(futures: Sequence[Future]) -> Future:
     >>> [part.value() for part in whole.wait()]
     [0, 1]
     """
+    return collected(futures, lambda done: done.agent is not None)
+
+
+def collected(futures: Sequence[Future], ends: Callable[[Future], bool]) -> Future:
+    """As `collect_all`: an error ends it where `ends(future that has it)`."""
     whole = Future(agent=next((f.agent for f in futures if f.agent is not None), None))
     left = [len(futures)]
     lock = threading.Lock()
 
-    def one_done(_: Future) -> None:
+    def one_done(done: Future) -> None:
+        error = done.error if done.error is not None and ends(done) else None
         with lock:
-            left[0] -= 1
+            if left[0] <= 0:  # an error has ended it
+                return
+            left[0] = 0 if error is not None else left[0] - 1
             last = left[0] == 0
         if last:
-            whole.set_result(list(futures))
+            whole.finish(None if error is not None else list(futures), error)
 
     if not futures:
         whole.set_result([])
@@ -222,8 +256,8 @@ def collect_all(futures: Sequence[Future]) -> Future:
 
 
 def wait_all(futures: Sequence[Future]) -> list:
-    """Values of all futures; raises the first error, after all are done."""
-    collect_all(futures).wait()
+    """Values of all futures; the first error is raised at once, without waiting for the others."""
+    collected(futures, lambda done: True).wait()
     return [future.value() for future in futures]
 
 

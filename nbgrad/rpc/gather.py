@@ -10,11 +10,19 @@ from typing import Any
 
 from nbgrad.errors import RpcTimeout
 from nbgrad.rpc import state
+from nbgrad.rpc.constants import DEFAULT_SHUTDOWN_TIMEOUT
 from nbgrad.rpc.future import Future, timeout_error, wait_all
 from nbgrad.rpc.hung import stopped
 from nbgrad.rpc.trust import register
 
-__all__ = ["Meetings", "_all_gather", "_barrier", "_wait_all", "collected"]
+__all__ = [
+    "Meetings",
+    "_all_gather",
+    "_barrier",
+    "_thread_local_var",
+    "_wait_all",
+    "_wait_all_workers",
+]
 
 
 class Meetings:
@@ -70,8 +78,8 @@ def _all_gather(obj: Any, worker_names: Sequence[str] | None = None, timeout: fl
         return state.send(members[0], bring, (members, number, own, obj), None, timeout).wait()
     except RpcTimeout as error:
         raise timeout_error(
-            f"Followers timed out in _all_gather after {state.seconds(timeout):g}s: not all of {members} have come. "
-            f"Each must call it as often as the others.",
+            f"Followers timed out in _all_gather after {state.seconds(timeout):.2f} seconds ({error}): not all of "
+            f"{members} have come. Each must call it as often as the others.",
             stopped(agent.session),
         ) from error
 
@@ -81,21 +89,31 @@ def _barrier(worker_names: Sequence[str] | None = None) -> None:
     _all_gather(None, worker_names)
 
 
-class Collected(threading.local):
-    """Futures of this thread's `rpc_async` calls inside of a `_wait_all` block."""
+def _wait_all_workers(timeout: float = DEFAULT_SHUTDOWN_TIMEOUT) -> None:
+    """Wait until all workers of the group have called this, at most `timeout` seconds (0: for ever).
 
-    futures: list | None = None
+    Raises
+    ------
+    RpcTimeout
+        If they have not.
+    """
+    _all_gather(None, timeout=timeout)
 
 
-collected = Collected()
+# `.future_list`: futures of this thread's `rpc_async` calls; there is one inside of a `_wait_all` block only
+_thread_local_var = threading.local()
 
 
 @contextmanager
 def _wait_all() -> Iterator[None]:
     """Wait, at the end of the block, for all `rpc_async` calls that this thread made in it."""
-    before, collected.futures = collected.futures, []
+    before = getattr(_thread_local_var, "future_list", None)
+    _thread_local_var.future_list = []
     try:
         yield
-        wait_all(collected.futures)
+        wait_all(_thread_local_var.future_list)
     finally:
-        collected.futures = before
+        if before is None:
+            del _thread_local_var.future_list
+        else:
+            _thread_local_var.future_list = before

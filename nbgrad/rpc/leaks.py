@@ -9,6 +9,7 @@ import gc
 import os
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -67,15 +68,31 @@ class Settled:
         return time.monotonic() > self.end
 
 
+def alive(table: Any) -> list:
+    """The RRefs of this process."""
+    kind = table.objects
+    return [o for o in gc.get_objects() if type(o) is kind and getattr(o, "table", None) is table]
+
+
+def elsewhere(agent: Any) -> dict[int, int]:
+    """Per value that this worker owns: how many references to it other workers have, and messages carry."""
+    table = agent.rrefs
+    table.collect()
+    here = Counter(rref.rref_id for rref in alive(table))
+    return {
+        rref_id: max(0, words.load(table.count(rref_id)) - here[rref_id])
+        for rref_id in list(table.values)
+    }
+
+
 def left(agent: Any) -> list[str]:
     """A line per RRef that lives in this process, and per value that is kept here for RRefs elsewhere."""
     table = agent.rrefs
     table.collect()
     names = agent.session.names
-    kind = table.objects
-    alive = [o for o in gc.get_objects() if type(o) is kind and getattr(o, "table", None) is table]
+    here = alive(table)
     lines = []
-    for rref in sorted(alive, key=lambda one: one.rref_id):
+    for rref in sorted(here, key=lambda one: one.rref_id):
         value = table.values.get(rref.rref_id)
         shown = type_name(value) if value is not None else getattr(rref.kind, "__name__", None)
         of = f" to a {shown}" if shown else ""
@@ -83,7 +100,7 @@ def left(agent: Any) -> list[str]:
             f"Leaking RRef {rref.rref_id}{of} on {names[rref.owner_rank]!r}: "
             f"{described(rref.origin, names[rref.rref_id >> 48])}"
         )
-    held = {rref.rref_id for rref in alive}
+    held = {rref.rref_id for rref in here}
     for rref_id, value in sorted(table.values.items()):
         if rref_id not in held:
             lines.append(

@@ -6,6 +6,11 @@ from enum import Enum
 from typing import Any
 
 from nbgrad.rpc.backpressure import LIMIT, MOST_BYTES
+from nbgrad.rpc.constants import (
+    DEFAULT_INIT_METHOD,
+    DEFAULT_NUM_WORKER_THREADS,
+    DEFAULT_RPC_TIMEOUT_SEC,
+)
 
 
 class BackendType(Enum):
@@ -16,7 +21,15 @@ class BackendType(Enum):
 
 
 @dataclass
-class TensorPipeRpcBackendOptions:
+class RpcBackendOptions:
+    """What options of all backends have: see `TensorPipeRpcBackendOptions`, the only kind that `init_rpc` takes."""
+
+    rpc_timeout: float = DEFAULT_RPC_TIMEOUT_SEC
+    init_method: str = DEFAULT_INIT_METHOD
+
+
+@dataclass(kw_only=True)
+class TensorPipeRpcBackendOptions(RpcBackendOptions):
     """Options of the RPC layer.
 
     Parameters
@@ -46,9 +59,7 @@ class TensorPipeRpcBackendOptions:
     5
     """
 
-    num_worker_threads: int = 16
-    rpc_timeout: float = 60.0
-    init_method: str = "env://"
+    num_worker_threads: int = DEFAULT_NUM_WORKER_THREADS
     device_maps: Any = None
     devices: Any = None
     _transports: Any = None
@@ -79,8 +90,12 @@ class TensorPipeRpcBackendOptions:
 
 
 def check_timeout(seconds: Any) -> None:
-    """Raise ValueError unless it is a time that calls may take."""
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds >= 0:
+    """Raise TypeError unless it is a number, and ValueError unless it is a time that calls may take."""
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        raise TypeError(
+            f"incompatible constructor arguments: rpc_timeout is {seconds!r}, and seconds are wanted, as a number"
+        )
+    if not seconds >= 0:
         raise ValueError(
             f"rpc_timeout is {seconds!r}: the seconds that a call may take are wanted, 0 for ever"
         )
@@ -101,6 +116,3 @@ def chosen(name: str, value: str | None, allowed: tuple[str, ...]) -> str:
             f"{name} is {found!r} (option or {variable}): it can be {' or '.join(allowed)}"
         )
     return found
-
-
-RpcBackendOptions = TensorPipeRpcBackendOptions

@@ -3,6 +3,7 @@
 from typing import Any
 
 from nbgrad.rpc import remote_error, state
+from nbgrad.rpc.functions import no_future
 from nbgrad.rpc.future import Future
 from nbgrad.rpc.request import is_interrupt
 from nbgrad.rpc.trust import method, register
@@ -22,9 +23,11 @@ def invoke(rref: Any, name: str, args: tuple, kwargs: dict) -> Any:
     """Call a method of the value."""
     found = method(rref.local_value(), name)
     result = found(*args, **kwargs)
-    if type(result) is Future and getattr(found, "_wrapped_async_rpc_function", None):
+    if not hasattr(found, "_wrapped_async_rpc_function"):
+        return Future.finished_with(result)
+    if isinstance(result, Future):
         return result
-    return Future.finished_with(result)
+    raise no_future(found, result)
 
 
 def create(rref_id: int, function: Any, args: tuple, kwargs: dict | None) -> Future:
@@ -34,12 +37,15 @@ def create(rref_id: int, function: Any, args: tuple, kwargs: dict | None) -> Fut
     value.add_done_callback(lambda done: confirmed.finish(None, done.error))
     try:
         result = function(*args, **(kwargs or {}))
+        answers_later = hasattr(function, "_wrapped_async_rpc_function")
+        if answers_later and not isinstance(result, Future):
+            raise no_future(function, result)
     except BaseException as error:
         value.set_exception(kept(error))
         if is_interrupt(error):
             raise
         return confirmed
-    if type(result) is Future and getattr(function, "_wrapped_async_rpc_function", None):
+    if answers_later:
         result.add_done_callback(
             lambda done: value.finish(done.result, None if done.error is None else kept(done.error))
         )

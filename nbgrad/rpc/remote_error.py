@@ -67,6 +67,10 @@ def unpack(data: bytes, what: str) -> BaseException:
     vars(cause).update(facts)
     error = rebuild(module, name, message, state)
     if error is None:
+        cause.args = (
+            f"{cause}\n(Failed to create original exception type {name} here. Original exception on remote side was {name}: "
+            f"{message})",
+        )
         return cause
     error.__cause__ = cause
     error.remote_traceback = text

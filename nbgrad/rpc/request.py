@@ -8,9 +8,9 @@ import threading
 import time
 from typing import Any
 
-from nbgrad.errors import DtypeError
 from nbgrad.rpc import codec, remote_error
 from nbgrad.rpc.content import discard, unpickle
+from nbgrad.rpc.functions import no_future
 from nbgrad.rpc.future import Future
 from nbgrad.rpc.message import (
     ARRAYS,
@@ -88,10 +88,7 @@ class Request(UserCode):
             elif isinstance(value, Future):
                 value.add_done_callback(functools.partial(self.reply_later, context_id))
             else:
-                raise DtypeError(
-                    f"Functions decorated with @rpc.async_function must return a torch.futures.Future: {name_of(function)} "
-                    f"returned {type(value).__name__}; return a nbgrad.futures.Future, or take the decorator away"
-                )
+                raise no_future(function, value)
         except BaseException as error:
             if trace:
                 self.note(trace, start_ns)

@@ -21,9 +21,10 @@ F7 (left over)    with `rpc.api._ignore_rref_leak = False`, `shutdown` raises on
 import functools
 import threading
 from collections import deque
+from types import GenericAlias
 from typing import Any
 
-from nbgrad.errors import RRefError, SharedMemoryFull
+from nbgrad.errors import RpcTimeout, RRefError, SharedMemoryFull
 from nbgrad.rpc import codec, leaks, owner, state
 from nbgrad.rpc.future import Future
 from nbgrad.rpc.message import H0, H1, RREF
@@ -159,6 +160,8 @@ class RRef:
         If RPC is not initialized.
     """
 
+    __class_getitem__ = classmethod(GenericAlias)  # `RRef[Tensor]`, in annotations
+
     def __init__(self, value: Any, type_hint: Any = None):
         table = state.agent().rrefs
         self._fill(table, table.new_id(), table.agent.rank, None, leaks.origin(None))
@@ -281,9 +284,20 @@ class RRef:
         return self.creation or Future.finished_with(None)
 
     def check_creation(self) -> None:
+        """Raise what is known to be wrong with this reference: its group has ended, or its value could not be made."""
+        if self.table.agent.closing:
+            raise RRefError(
+                f"RRef {self.rref_id} is of a group that this worker has left: Cannot call to_here() on it after deletion."
+            )
         creation = self.creation
-        if creation is not None and creation.done() and creation.error is not None:
-            raise creation.error
+        if creation is None or not creation.done() or creation.error is None:
+            return
+        if isinstance(creation.error, RpcTimeout):
+            raise RpcTimeout(
+                f"RRef creation via rpc.remote() timed out, and it is possible that the RRef on the owner node does not exist: "
+                f"{creation.error}"
+            ) from creation.error
+        raise creation.error
 
     def rpc_sync(self, timeout: float = -1) -> "Proxy":
         """Methods of the value, called on its owner, waiting for the result: `rref.rpc_sync().method(x)`."""
@@ -342,6 +356,10 @@ class Proxy:
 
 def reduce(rref: RRef) -> tuple:
     """How an RRef travels: F1."""
+    if rref.table.agent.closing:
+        raise RRefError(
+            f"RRef {rref.rref_id} is of a group that this worker has left: Cannot call fork an UserRRef after deletion."
+        )
     words.fetch_add(rref.table.count(rref.rref_id), 1)
     return rebuild, (rref.rref_id, rref.owner_rank)
 

@@ -6,16 +6,15 @@ from typing import Any
 import numpy as np
 
 from nbgrad.errors import RpcError
+from nbgrad.rpc.constants import DEFAULT_RPC_TIMEOUT_SEC
 from nbgrad.rpc.future import Future
-
-DEFAULT_TIMEOUT_S = 60.0
 
 
 class State:
     """What `init_rpc` sets and `shutdown` clears."""
 
     agent: Any = None
-    timeout_s: float = DEFAULT_TIMEOUT_S
+    timeout_s: float = DEFAULT_RPC_TIMEOUT_SEC
 
 
 def agent() -> Any:

@@ -22,6 +22,9 @@ class WorkerInfo:
     name: str
     id: int
 
+    def __repr__(self) -> str:
+        return f"WorkerInfo(id={self.id}, name={self.name})"
+
 
 class Workers:
     """The workers of a group."""

@@ -172,3 +172,16 @@ def test_repr():
 def test_negative_sizes_are_refused():
     with pytest.raises(ShapeError, match="width"):
         check_positive("Layer", width=-1)
+
+
+class AlwaysEvaluating(nn.Module):
+    """A frozen part, as users write it."""
+
+    def train(self, mode=True):
+        return super().train(False)
+
+
+def test_a_train_of_its_own_is_called_below():
+    net = nn.Sequential(AlwaysEvaluating(), nn.Dropout())
+    net.train()
+    assert (net[0].training, net[1].training) == (False, True)

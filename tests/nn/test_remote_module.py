@@ -1,9 +1,11 @@
 """RemoteModule: a module elsewhere, trained from here."""
 
+import pickle
+
 import pytest
 
 import nbgrad as nb
-from nbgrad import dist_autograd, nn, optim
+from nbgrad import dist_autograd, nn, optim, rpc
 from nbgrad.distributed.nn import RemoteModule
 
 
@@ -34,7 +36,7 @@ def modes():
 def refused(name):
     module = RemoteModule("worker1", nn.Identity)
     try:
-        getattr(module, name)
+        getattr(module, name)()
     except (ValueError, AttributeError) as error:
         return type(error).__name__, str(error)
 
@@ -63,6 +65,78 @@ def test_bad_devices_are_refused(device):
         RemoteModule(device, nn.Identity)
 
 
-def test_what_is_no_module_is_refused():
-    with pytest.raises(ValueError, match="Module class"):
-        RemoteModule("worker1", dict)
+def made_by(function):
+    module = RemoteModule("worker1", function)
+    return module(nb.ones(2)).tolist()
+
+
+def double_layer():
+    layer = nn.Linear(2, 1)
+    nn.init.constant_(layer.weight, 2.0)
+    nn.init.constant_(layer.bias, 0.0)
+    return layer
+
+
+def test_a_function_may_make_the_module(group2):
+    assert group2.call(made_by, double_layer) == [4.0]
+
+
+def test_what_is_no_module_is_refused(group2):
+    with pytest.raises(ValueError, match=r"returns an instance of <class nn.Module>, but .*dict"):
+        group2.call(made_by, dict)
+
+
+class Hybrid(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.near = nn.Dropout(0.5)
+        self.far = RemoteModule("worker1", nn.Dropout, args=(0.5,))
+
+    def forward(self, x):
+        return self.near(self.far(x))
+
+
+def hybrid():
+    model = Hybrid()
+    model.eval()
+    found = [model(nb.ones(100)).sum().item(), isinstance(model.far, nn.Module), str(model)]
+    try:
+        list(model.parameters())
+    except ValueError as error:
+        found.append(str(error))
+    return found
+
+
+def test_it_is_a_part_of_a_model(group2):
+    kept, is_module, text, error = group2.call(hybrid)
+    assert kept == 100  # evaluation mode reached it
+    assert is_module
+    assert "RemoteModule(on='worker1')" in text
+    assert error.startswith("Method ``named_modules`` not supported for RemoteModule")
+
+
+def apply(module, x):
+    return module(x), module.forward_async(x).wait(), sorted(vars(module))
+
+
+def travel():
+    module = RemoteModule("worker1", double_layer)
+    module.extra = "stays here"
+    here, there, names = rpc.rpc_sync("worker2", apply, (module, nb.ones(2)))
+    with pytest.raises(RuntimeError, match="can only be pickled when using RPC"):
+        pickle.dumps(module)
+    rref = module.get_module_rref()
+    back = rpc.rpc_sync("worker2", RemoteModule.init_from_module_rref, ("worker1", rref))
+    return here.item(), there.item(), "on" in names, "extra" in names, back(nb.ones(2)).item()
+
+
+def test_it_travels_and_is_used_there(group3):
+    assert group3.call(travel) == (4.0, 4.0, True, False, 4.0)
+
+
+def test_parameters_are_asked_for_by_another_name(group2):
+    kind, text = group2.call(refused, "parameters")
+    assert kind == "ValueError"
+    assert text == (
+        "Method ``parameters`` not supported for RemoteModule. Please use ``remote_parameters`` instead."
+    )

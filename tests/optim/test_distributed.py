@@ -224,3 +224,59 @@ def test_trainers_step_at_will(group3):
 @pytest.mark.slow
 def test_trainers_step_at_will_for_long(group3):
     assert group3.call(three_trainers, 3_400, deadline=600.0) == [[], [], []]
+
+
+class HalfTheGradient(optim.Optimizer):
+    """An optimizer with a step of its own, as users write them."""
+
+    def __init__(self, params, fails=False):
+        super().__init__(params, {"fails": fails})
+
+    def step(self, closure=None):
+        for group in self.param_groups:
+            if group["fails"]:
+                raise ValueError("this step fails")
+            for p in group["params"]:
+                if p.grad is not None:
+                    self.state[p]["steps"] = self.state[p].get("steps", 0) + 1
+                    p.add_(p.grad, alpha=-0.5)
+
+
+def values_of(stages):
+    return [value.numpy() for stage in stages for value in stage.rpc_sync().values()]
+
+
+def own_step(fails):
+    stages, optimizer = make_all(HalfTheGradient, fails=fails)
+    before = values_of(stages)
+    with dist_autograd.context() as context_id:
+        y = stages[1].rpc_sync().forward(stages[0].rpc_sync().forward(nb.ones(2, 3)))
+        dist_autograd.backward(context_id, [y.sum()])
+        gradients = [rpc.rpc_sync(r, gradients_of, (context_id, stages[r])) for r in range(2)]
+        optimizer.step(context_id)
+    left = [rpc.rpc_sync(r, grads_left, (stages[r],)) for r in range(2)]
+    return before, [g for part in gradients for g in part], values_of(stages), left
+
+
+def gradients_of(context_id, stage):
+    found = dist_autograd.get_gradients(context_id)
+    return [
+        found[p].numpy().copy() if p in found else None for p in stage.local_value().parameters()
+    ]
+
+
+def grads_left(stage):
+    return [p.grad for p in stage.local_value().parameters()]
+
+
+def test_a_class_with_a_step_of_its_own_is_stepped_by_it(group2):
+    before, gradients, after, left = group2.call(own_step, False)
+    for old, g, new in zip(before, gradients, after):
+        assert np.allclose(new, old if g is None else old - 0.5 * g)
+    assert sum(g is not None for g in gradients) == 2
+    assert left == [[None, None], [None, None]]  # `.grad` is not where these gradients live
+
+
+def test_an_error_in_a_step_of_its_own_is_raised_here(group2):
+    with pytest.raises(ValueError, match="this step fails"):
+        group2.call(own_step, True)

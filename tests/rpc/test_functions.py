@@ -60,8 +60,13 @@ def fails_at_once():
 
 def ask_wrongly():
     found = []
+    ways = (
+        lambda f: rpc.rpc_sync(1, f),
+        lambda f: rpc.rpc_async(1, f).wait(),
+        lambda f: rpc.remote(1, f).to_here(),
+    )
     for function in (not_a_future, fails_later, fails_at_once):
-        for ask in (lambda f: rpc.rpc_sync(1, f), lambda f: rpc.rpc_async(1, f).wait()):
+        for ask in ways:
             try:
                 ask(function)
             except Exception as error:
@@ -71,11 +76,32 @@ def ask_wrongly():
 
 def test_errors_of_async_functions(group2):
     found = group2.call(ask_wrongly)
-    assert found[0] == found[1]
+    assert found[0] == found[1] == found[2]
     assert found[0][0] == "DtypeError"
     assert "not_a_future returned int" in found[0][1]
-    assert "must return a torch.futures.Future" in found[0][1]
-    assert [name for name, _ in found[2:]] == ["TypeError"] * 2 + ["LookupError"] * 2
+    assert "must return a torch.futures.Future object" in found[0][1]
+    assert [name for name, _ in found[3:]] == ["TypeError"] * 3 + ["LookupError"] * 3
+
+
+class Wrong:
+    @rpc.functions.async_execution
+    def answer(self):
+        return 5
+
+
+def ask_a_method():
+    rref = rpc.remote(1, Wrong)
+    found = []
+    for proxy in (rref.rpc_sync(), rref.remote()):
+        try:
+            proxy.answer().to_here()
+        except Exception as error:
+            found.append((type(error).__name__, "Wrong.answer returned int" in str(error)))
+    return found
+
+
+def test_a_method_must_give_a_future_too(group2):
+    assert group2.call(ask_a_method) == [("DtypeError", True)] * 2
 
 
 @rpc.functions.async_execution

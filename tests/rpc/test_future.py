@@ -133,7 +133,7 @@ def test_wait_all_gives_values_or_the_first_error():
 
 
 def test_a_future_is_not_pickled():
-    with pytest.raises(TypeError, match="pickle"):
+    with pytest.raises(TypeError, match="Can not pickle torch.futures.Future"):
         pickle.dumps(Future())
 
 
@@ -279,23 +279,6 @@ def test_calls_are_collected(group2):
     assert group2.call(collect) == ([0, 1, 2, 3], [0, 1, 2, 3])
 
 
-def wait_all_with_an_error():
-    futures = [
-        rpc.rpc_async(1, value, (0,)),
-        rpc.rpc_async(1, fail),
-        rpc.rpc_async(1, sleep_and_return, (0.05, 1)),
-    ]
-    try:
-        wait_all(futures)
-    except LookupError:
-        return [future.done() for future in futures]
-    return None
-
-
-def test_wait_all_raises_after_all_are_done(group2):
-    assert group2.call(wait_all_with_an_error) == [True] * 3
-
-
 def mix_own_and_remote():
     own = Future()
     whole = collect_all([own, rpc.rpc_async(1, value, (1,))])
@@ -319,3 +302,60 @@ def cyclic():
 
 def test_cyclic_futures_finish(group2):
     assert group2.call(cyclic) == 11
+
+
+def wait(for_what, futures):
+    try:
+        for_what(futures)
+    except LookupError as error:
+        return type(error).__name__, [future.done() for future in futures]
+    return None
+
+
+class Door:
+    open = None
+
+
+def wait_at_door():
+    Door.open = Future()
+    Door.open.wait()
+    return "late"
+
+
+def open_door():
+    assert eventually(lambda: Door.open is not None)
+    Door.open.set_result(None)
+    Door.open = None
+
+
+def error_ends_the_wait():
+    """The first call ends after this worker has seen the second fail."""
+    found = []
+    for collect in (lambda futures: collect_all(futures).wait(), wait_all, wait_in_block):
+        futures = [rpc.rpc_async(1, wait_at_door), rpc.rpc_async(1, fail)]
+        found.append(wait(collect, futures))
+        rpc.rpc_sync(1, open_door)
+        assert futures[0].wait() == "late"
+    return found
+
+
+def wait_in_block(futures):
+    with rpc._wait_all():
+        rpc.api._thread_local_var.future_list += futures
+
+
+def test_the_error_of_a_call_ends_the_wait_for_many(group2):
+    found = group2.call(error_ends_the_wait)
+    assert [done for _, done in found] == [[False, True]] * 3
+
+
+@pytest.mark.parametrize("callback", [None, 3])
+def test_a_callback_must_be_callable(callback):
+    future = Future()
+    for add in (future.then, future.add_done_callback):
+        with pytest.raises(TypeError, match="incompatible function arguments"):
+            add(callback)
+
+
+def test_a_future_has_a_type_in_annotations():
+    assert Future[int].__origin__ is Future

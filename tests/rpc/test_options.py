@@ -1,5 +1,7 @@
 """Options are PyTorch's, and refuse what has no meaning here."""
 
+from datetime import timedelta
+
 import pytest
 
 from nbgrad.rpc import BackendType, TensorPipeRpcBackendOptions
@@ -22,7 +24,13 @@ def test_device_maps_of_the_cpu_are_fine_and_others_refused():
         options.set_device_map("worker1", {0: 1})
 
 
-@pytest.mark.parametrize("seconds", [-1, float("nan"), "5", True])
+@pytest.mark.parametrize("seconds", [-1, float("nan")])
 def test_a_timeout_is_a_number_of_seconds(seconds):
     with pytest.raises(ValueError, match="rpc_timeout is"):
+        TensorPipeRpcBackendOptions(rpc_timeout=seconds)
+
+
+@pytest.mark.parametrize("seconds", ["5", True, timedelta(seconds=5)])
+def test_a_timeout_of_another_type_is_refused(seconds):
+    with pytest.raises(TypeError, match="incompatible constructor arguments"):
         TensorPipeRpcBackendOptions(rpc_timeout=seconds)

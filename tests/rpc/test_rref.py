@@ -126,8 +126,8 @@ def local_value_elsewhere():
 
 def test_local_value_is_for_the_owner(group2):
     text, value = group2.call(local_value_elsewhere)
-    assert "can't call localValue() on user WorkerInfo(name='worker0'" in text
-    assert "Call it on owner WorkerInfo(name='worker1'" in text
+    assert "can't call localValue() on user WorkerInfo(id=0, name=worker0)" in text
+    assert "Call it on owner WorkerInfo(id=1, name=worker1)" in text
     assert value == 1
 
 
@@ -226,7 +226,9 @@ def creation_times_out():
 
 
 def test_a_creation_that_times_out_is_told_at_the_use(group2):
-    assert "RPC ran for more than set timeout" in group2.call(creation_times_out)
+    text = group2.call(creation_times_out)
+    assert text.startswith("RRef creation via rpc.remote() timed out")
+    assert "RPC ran for more than set timeout" in text
 
 
 # ---------------------------------------------------------------- proxies
@@ -621,3 +623,32 @@ def test_two_threads_that_make_references_at_once_get_two_rows():
     other.join()
     assert sorted(found) == [0, 1]
     assert segment.memory[:3].tolist() == [1, 1, 0]
+
+
+def outlives_its_group(rank):
+    """A reference of the first group is of no use in the second, whatever has its id there."""
+    made: list = []
+    for k in range(2):
+        options = rpc.TensorPipeRpcBackendOptions(init_method=f"tcp://localhost:{k + 1}")
+        rpc.init_rpc(f"worker{rank}", rank=rank, world_size=2, rpc_backend_options=options)
+        if rank == 0:
+            made.append(rpc.remote(1, identity, (k,)))
+            assert made[k].to_here() == k
+        if len(made) == 2:
+            first, second = made
+            assert first.rref_id == second.rref_id
+            with pytest.raises(RuntimeError, match="after deletion"):
+                first.to_here()
+            with pytest.raises(RuntimeError, match="after deletion"):
+                rpc.rpc_sync(1, identity, (first,))
+            with pytest.raises(RuntimeError, match="after deletion"):
+                first.rpc_sync().bit_length()
+        rpc.shutdown()
+
+
+def test_a_reference_ends_with_its_group(nothing_left):
+    nb.multiprocessing.spawn(outlives_its_group, nprocs=2)
+
+
+def test_a_reference_has_a_type_in_annotations():
+    assert rpc.RRef[nb.Tensor].__origin__ is rpc.RRef
