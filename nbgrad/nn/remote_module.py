@@ -34,6 +34,8 @@ class RemoteModule(Module):
         A `Module` class, or a function that returns a module; the worker must be able to import it.
     args, kwargs : optional
         For it.
+    _module_interface_cls : optional
+        Accepted for PyTorch's sake, where it asks for a scripted module; there are none here.
 
     Raises
     ------
@@ -55,6 +57,7 @@ class RemoteModule(Module):
         module_cls: Callable[..., Any],
         args: tuple | None = None,
         kwargs: dict | None = None,
+        _module_interface_cls: Any = None,
     ):
         super().__init__()
         fill(self, worker_of(remote_device), None)

@@ -29,9 +29,26 @@ def broadcast_shapes(x: Any, y: Any, name: str) -> tuple[int, ...]:
         return np.broadcast_shapes(np.shape(x), np.shape(y))
     except ValueError:
         raise ShapeError(
-            f"{name}: shapes {np.shape(x)} and {np.shape(y)} can't be broadcast together; compared from the last "
-            f"dimension on, each pair of lengths must be equal or contain a 1"
+            f"{name}: shapes {np.shape(x)} and {np.shape(y)} can't be broadcast together: {unequal(np.shape(x), np.shape(y))}; "
+            f"compared from the last dimension on, each pair of lengths must be equal or contain a 1"
         ) from None
+
+
+def unequal(a: tuple[int, ...], b: tuple[int, ...]) -> str:
+    """The last pair of lengths that does not fit, in PyTorch's words, which people search for.
+
+    >>> from nbgrad.ops.broadcast import unequal
+    >>> unequal((2, 3), (4, 3))
+    'The size of tensor a (2) must match the size of tensor b (4) at non-singleton dimension 0'
+    """
+    n_dims = max(len(a), len(b))
+    for back, (m, n) in enumerate(zip(reversed(a), reversed(b)), 1):
+        if m != n and 1 not in (m, n):
+            return (
+                f"The size of tensor a ({m}) must match the size of tensor b ({n}) at non-singleton dimension "
+                f"{n_dims - back}"
+            )
+    return "the sizes do not match"
 
 
 def by_numpy(ufunc: Any, x: Any, y: Any) -> np.ndarray:

@@ -192,7 +192,8 @@ def place(init_method: str, rank: int, world_size: int | None) -> tuple[int, int
                 name, "groups that workers join and leave at will are not supported"
             )
             raise ValueError(
-                f"{name} parameter missing: init_rpc needs {name}= (or {name.upper()} in the environment, or ?{name}= in init_method): {why}"
+                f"{name} parameter missing: init_rpc needs {name}= (or {name.upper()} in the environment, or ?{name}= in "
+                f"init_method): {why}"
             )
     return cast("tuple[int, int]", found)
 

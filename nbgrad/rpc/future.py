@@ -26,7 +26,7 @@ class Future:
     42
     """
 
-    __class_getitem__ = classmethod(GenericAlias)  # `Future[int]`, in annotations
+    __class_getitem__: Any = classmethod(GenericAlias)  # `Future[int]`, in annotations
     __slots__ = (
         "agent",
         "callbacks",

@@ -102,7 +102,8 @@ def left(agent: Any) -> list[str]:
         )
     held = {rref.rref_id for rref in here}
     for rref_id, value in sorted(table.values.items()):
-        if rref_id not in held:
+        # (with no reference anywhere it is no leak: it goes with the message that tells so, or when it is made)
+        if rref_id not in held and words.load(table.count(rref_id)) > 0:
             lines.append(
                 f"Leaking RRef {rref_id} to a {type_name(value)} on this worker: {words.load(table.count(rref_id))} "
                 f"references by other workers; made by {names[rref_id >> 48]!r}"

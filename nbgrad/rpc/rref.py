@@ -160,7 +160,7 @@ class RRef:
         If RPC is not initialized.
     """
 
-    __class_getitem__ = classmethod(GenericAlias)  # `RRef[Tensor]`, in annotations
+    __class_getitem__: Any = classmethod(GenericAlias)  # `RRef[Tensor]`, in annotations
 
     def __init__(self, value: Any, type_hint: Any = None):
         table = state.agent().rrefs

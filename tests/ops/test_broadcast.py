@@ -50,3 +50,13 @@ def test_shapes_that_do_not_fit():
     with pytest.raises(ShapeError, match="some_op"):
         broadcast_shapes(np.ones(2), np.ones(3), "some_op")
     assert broadcast_shapes(np.ones((2, 1)), 3.0, "some_op") == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "sizes", "dim"),
+    [((10,), (5,), (10, 5), 0), ((2, 3, 4), (5, 4), (3, 5), 1), ((2, 1), (3, 4, 7), (2, 4), 1)],
+)
+def test_what_does_not_fit_is_told_in_words_that_people_search_for(a, b, sizes, dim):
+    text = rf"size of tensor a \({sizes[0]}\) must match the size of tensor b \({sizes[1]}\) at non-singleton dimension {dim}"
+    with pytest.raises(RuntimeError, match=text):
+        broadcast_shapes(np.ones(a), np.ones(b), "add")

@@ -352,7 +352,7 @@ def refuses_as_default(seconds):
     before = rpc.get_rpc_timeout()
     try:
         rpc._set_rpc_timeout(seconds)
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         return str(error), rpc.get_rpc_timeout() == before
     return None
 

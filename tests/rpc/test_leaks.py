@@ -10,7 +10,7 @@ import nbgrad as nb
 from nbgrad import rpc
 from nbgrad.errors import RRefError
 from nbgrad.rpc import api, leaks, state
-from tests.groups import on_all
+from tests.groups import eventually, on_all
 
 
 def here():
@@ -96,6 +96,42 @@ def failed_creation():
 
 def test_a_creation_that_raised_is_told(group2):
     assert "to a value whose creation raised KeyError" in group2.call(failed_creation)[0]
+
+
+class Door:
+    future = None
+
+
+def wait_at_door():
+    Door.future = nb.futures.Future()
+    return Door.future.wait()
+
+
+def door_is_there():
+    return eventually(lambda: Door.future is not None)
+
+
+def open_door():
+    Door.future.set_result("a value")
+
+
+def dropped_while_it_is_made():
+    """Nobody refers to a value whose function still runs."""
+    rref = rpc.remote(1, wait_at_door)
+    assert rpc.rpc_sync(1, door_is_there)
+    before = rpc.rpc_sync(1, lines)
+    del rref
+    state.agent().rrefs.collect()
+    after = rpc.rpc_sync(1, lines)
+    rpc.rpc_sync(1, open_door)
+    return before, after
+
+
+def test_a_value_that_nobody_refers_to_is_no_leak(group2):
+    before, after = group2.call(dropped_while_it_is_made)
+    assert len(before) == 1
+    assert "a value that is not made yet" in before[0]
+    assert after == []
 
 
 class Cycle:
