@@ -8,6 +8,7 @@ The tape pays nothing for it at other times: what stands in a place is put there
     Tensor.grad             says who sets it
     engine.run              the backward pass
     begin_write             writes in place
+    effects.PLACES          what other workers take part in
 """
 
 import contextlib
@@ -23,8 +24,8 @@ from nbgrad.autograd import buffers, derive, engine
 from nbgrad.autograd.op import registry
 from nbgrad.autograd.outside import Recording
 from nbgrad.autograd.tensor import Tensor
+from nbgrad.capture import effects
 from nbgrad.capture.trace import Forget
-from nbgrad.rpc.state import State
 
 # Methods that give values to Python: what the step does then may depend on them.
 LOOKS = {
@@ -81,11 +82,7 @@ def stationed(recorder: Any) -> Iterator[None]:
         )
         swap(Tensor, "array", spying(recorder, slot))
         swap(Tensor, "grad", noting_grad(recorder, vars(Tensor)["grad"]))
-        if State.agent is not None:
-            calls = State.agent.calls
-            send = flagged(recorder, calls.send, "it calls other workers")
-            calls.send = send
-            stack.callback(lambda: vars(calls).pop("send", None))
+        stack.enter_context(effects.noticed(noticing(recorder)))
         swap(buffers, "begin_write", writing(recorder, buffers.begin_write))
         Recording.recorder = recorder
         stack.callback(setattr, Recording, "recorder", None)
@@ -99,6 +96,16 @@ def flagged(recorder: Any, function: Callable, reason: str) -> Callable:
         return function(*args, **kwargs)
 
     return run
+
+
+def noticing(recorder: Any) -> Callable[[str], None]:
+    """An effect is about to happen: Note [Only what was seen] G4."""
+
+    def notice(name: str) -> None:
+        if recorder.is_here():
+            recorder.refuse(effects.reason_of(sys._getframe(2), name))
+
+    return notice
 
 
 def writing(recorder: Any, begin_write: Callable) -> Callable:
@@ -166,7 +173,9 @@ def look(recorder: Any, frame: FrameType, array: np.ndarray) -> None:
     who, name = frame.f_globals.get("__name__", ""), frame.f_code.co_name
     if frame.f_code.co_filename.startswith("<op "):
         return
-    if not who.startswith(ROOMS):
+    if who.startswith(effects.OTHERS):
+        recorder.refuse(effects.reason_of(frame))
+    elif not who.startswith(ROOMS):
         what = "with NumPy or numbers" if not who.startswith("nbgrad.") else f"in {who}"
         recorder.refuse(
             f"it reads the values of a tensor ({name}, {what}), so what follows may depend on them"

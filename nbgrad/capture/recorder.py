@@ -9,13 +9,15 @@ noted or a reason not to replay:
 G1 (in)    an array that an op gets was made by a noted call, was read from a tensor that was there before, or is a constant
            that nbgrad made of numbers; any other array is a reason.
 G2 (out)   who reads values to do something with them in Python (`item()`, printing, NumPy, messages) is a reason; so is a
-           tensor of the step that somebody still holds after it, unless the step returned it.
+           tensor of the step that somebody still holds after it, other than in what the step returned.
 G3 (over)  a write into an array that is not part of a noted call is a reason.
+G4 (others) whatever other workers take part in (effects.py) is a reason, unless it happens inside a call that is noted as one.
 """
 
 import gc
 import threading
 from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -359,3 +361,35 @@ class Recorder:
             self.refuse(
                 f"a tensor of it (shape {shape}) is kept somewhere after the call; return it instead"
             )
+            return
+        self.check_shared(result)
+
+    def check_shared(self, result: Any) -> None:
+        """Refuse if what the step returned is kept elsewhere, too: that would stay as it was in this call."""
+        parts: list = []
+        collect(result, parts)
+        parts = [x for x in parts if not isinstance(x, Tensor) or self.is_born(x)]
+        if not parts:
+            return
+        known = {id(parts), *map(id, parts)}
+
+        def is_held() -> bool:
+            holders = gc.get_referrers(*parts)
+            known.add(id(holders))
+            return any(id(x) not in known and not isinstance(x, FrameType) for x in holders)
+
+        if is_held() and gc.collect() >= 0 and is_held():
+            self.refuse("a tensor that it returns is kept elsewhere, too; keep what it returns")
+
+
+def collect(x: Any, parts: list) -> None:
+    """The tensors in what a step returned, and the lists, tuples and dicts that hold them."""
+    if isinstance(x, Tensor):
+        parts.append(x)
+    elif type(x) in (tuple, list, dict):
+        inner: list = []
+        for part in x.values() if type(x) is dict else x:
+            collect(part, inner)
+        if inner:
+            parts.append(x)
+            parts.extend(inner)

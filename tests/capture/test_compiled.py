@@ -475,3 +475,35 @@ def test_nothing_is_said_where_all_is_well():
         step(nb.ones(2))
         step(nb.ones(2))
     assert step.reason is None
+
+
+def test_a_tensor_returned_and_kept_falls_back():
+    kept = []
+
+    def keeps(w, x):
+        kept.append((w * x).detach())
+        (w * x).sum().backward()
+        return kept[-1]
+
+    def keeps_its_list(w, x):
+        result = [(w * x).detach()]
+        kept.append(result)
+        (w * x).sum().backward()
+        return tuple(result)
+
+    for body in (keeps, keeps_its_list):
+        kept.clear()
+        check_falls_back(of_w(body), batches((3,)), "kept elsewhere, too")
+
+
+def test_a_result_that_only_a_cycle_of_the_step_holds_is_replayed():
+    def cycles(w, x):
+        result = (w * x).detach()
+
+        def itself():
+            return result, itself
+
+        (w * x).sum().backward()
+        return result
+
+    check_same(of_w(cycles), batches((3,)))
