@@ -33,6 +33,9 @@ honest signature, accepts keywords, and runs no loop over arguments.  For `mul` 
             node = new(Node)
             ...
 
+It is generated when it is called for the first time (0.3 ms): a program pays at import for none of the 200 ops that it
+never calls.  Until then the function has the code of `unbuilt`, which puts the generated code in its own place.
+
 A forward that is given a sparse tensor fails, since a `SparseArray` is no ndarray.  Only then the op's sparse form is
 called, if `nbgrad.ops.sparse` has set one as `mul.sparse`; with dense tensors the `try` around all this costs nothing.
 """
@@ -41,6 +44,7 @@ import functools
 import inspect
 import textwrap
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any
 
 from nbgrad.autograd.anomaly import Trace, call_site
@@ -118,7 +122,7 @@ WITH_SPARSE = """\
     except Exception:
         if not has_sparse({inputs}):
             raise
-    return sparse_form({name})({arguments})
+    return sparse_form(user)({arguments})
 """
 
 
@@ -188,11 +192,35 @@ def source(
     return text + WITH_SPARSE.format(
         body=textwrap.indent(body.rstrip(), "    "),
         inputs=f"*{tensors[0]}" if sequence else ", ".join(tensors),
-        name=name,
         arguments=", ".join(
             f"{p.name}={p.name}" if p.kind is p.KEYWORD_ONLY else p.name for p in own
         ),
     )
+
+
+def unbuilt(*args: Any, **kwargs: Any) -> Any:
+    """What an op does before its first call; runs in the globals of the op."""
+    return build_and_call(*args, **kwargs)  # type: ignore[name-defined]  # noqa: F821
+
+
+def build(user: Any, inputs: Any, many: bool, constant: bool, sparse: bool, view: bool) -> None:
+    """Give an op its own code in place of `unbuilt`'s."""
+    name, params = user.__name__, list(inspect.signature(user.__wrapped__).parameters.values())
+    defaults = {f"default_{p.name}": p.default for p in params if p.default is not p.empty}
+    text = source(name, params, inputs, many, constant, sparse, view)
+    # The text runs over a copy of the op's globals: nothing but the function is made, and two threads may do it at once.
+    scope = user.__globals__ | defaults
+    exec(compile(text, f"<op {name}>", "exec"), scope)
+    made = scope[name]
+    user.__defaults__ = made.__defaults__
+    user.__kwdefaults__ = made.__kwdefaults__
+    user.__code__ = made.__code__  # last: another thread may be calling
+
+
+def takes_needs(forward: Any) -> bool:
+    """Whether a forward has the parameter that is not the caller's."""
+    code = getattr(inspect.unwrap(forward), "__code__", None)
+    return code is None or "needs" in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
 
 
 class Slot:
@@ -272,8 +300,6 @@ def op(
             name=name,
         )
     own_name = forward.__name__
-    signature = inspect.signature(forward)
-    params = list(signature.parameters.values())
     scope: dict[str, Any] = {
         "Tensor": Tensor,
         "Node": Node,
@@ -291,10 +317,14 @@ def op(
         "name": name or own_name,
         "vjp": missing(own_name),
     }
-    scope |= {f"default_{p.name}": p.default for p in params if p.default is not p.empty}
-    text = source(own_name, params, inputs, many, constant, sparse, view)
-    exec(compile(text, f"<op {own_name}>", "exec"), scope)
-    user = scope[own_name]
+    user: Any = FunctionType(unbuilt.__code__, scope, own_name)
+    scope["user"] = user
+
+    def build_and_call(*args: Any, **kwargs: Any) -> Any:
+        build(user, inputs, many, constant, sparse, view)
+        return user(*args, **kwargs)
+
+    scope["build_and_call"] = build_and_call
 
     def vjp(pullback: Callable[[Any, Any], tuple]) -> Any:
         scope["vjp"] = pullback
@@ -310,7 +340,9 @@ def op(
         return register
 
     functools.update_wrapper(user, forward)
-    user.__signature__ = signature.replace(parameters=[p for p in params if p.name != "needs"])
+    if takes_needs(forward):
+        params = inspect.signature(forward).parameters.values()
+        user.__signature__ = inspect.Signature([p for p in params if p.name != "needs"])
     user.vjp = vjp
     user.double = double
     user.inputs = inputs

@@ -5,7 +5,6 @@ characters of 103 kinds in Python 3.11, a little different in others.
 """
 
 from dataclasses import dataclass
-from pydoc_data import topics
 
 import numpy as np
 
@@ -41,6 +40,8 @@ def text() -> Text:
     >>> "assert" in found.spell(found.train[:4000])
     True
     """
+    from pydoc_data import topics  # 0.6 MB, read only when it is asked for
+
     whole = "".join(topics.topics[name] for name in sorted(topics.topics))
     alphabet = "".join(sorted(set(whole)))
     number = {character: k for k, character in enumerate(alphabet)}

@@ -8,8 +8,7 @@ import types as python_types
 from functools import cache
 from types import SimpleNamespace
 
-import llvmlite.binding as llvm
-
+from nbgrad.jit import llvm
 from nbgrad.jit.primitive import Primitive
 
 FAST = {

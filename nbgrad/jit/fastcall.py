@@ -13,11 +13,10 @@ that a group which forms again takes no more memory.  There is no fallback: with
 
 import functools
 
-import llvmlite.binding as llvm
 import numpy as np
 
 from nbgrad.errors import StartupError
-from nbgrad.jit import compile, machine, store
+from nbgrad.jit import compile, llvm, machine, store
 from nbgrad.jit.kernel import code_digest, sources
 from nbgrad.jit.primitive import external
 

@@ -18,11 +18,10 @@ import functools
 import sys
 import threading
 
-import llvmlite.binding as llvm
 import numpy as np
 
 from nbgrad.errors import DtypeError, ShapeError
-from nbgrad.jit import compile, machine, store, wrapper
+from nbgrad.jit import compile, llvm, machine, store, wrapper
 
 GIL_ELEMENTS = (
     10_000  # releasing and retaking the GIL costs 30-150 ns: worth it from about 5 us of work

@@ -13,8 +13,9 @@ and of native functions; nothing that depends on the process is baked into cache
 import ctypes
 from functools import cache
 
-import llvmlite.binding as llvm
 import numpy as np
+
+from nbgrad.jit import llvm
 
 METH_FASTCALL = 0x0080
 

@@ -14,10 +14,9 @@ reordered and quotients are exact, unless the routine is `fast`.
 
 import functools
 
-import llvmlite.binding as llvm
 import numpy as np
 
-from nbgrad.jit import compile, machine, store
+from nbgrad.jit import compile, llvm, machine, store
 from nbgrad.jit.kernel import code_digest, sources
 
 N_ARGS = 8

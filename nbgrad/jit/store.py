@@ -9,18 +9,17 @@ while the others wait for its result.
 import contextlib
 import fcntl
 import hashlib
-import importlib.metadata
 import linecache
 import os
 import platform
 import stat
 import sys
-import tempfile
 from functools import cache
 from pathlib import Path
 
-import llvmlite.binding as llvm
 import numpy as np
+
+from nbgrad.jit import llvm
 
 PACKAGE = Path(__file__).parents[1]
 COMPILER = ("compile", "fastcall", "machine", "primitive", "wrapper")
@@ -38,6 +37,8 @@ def digest(*parts: bytes) -> str:
 @cache
 def fingerprint() -> str:
     """Hash of what every object depends on: versions, CPU, and how nbgrad compiles (jit/)."""
+    import importlib.metadata  # 20 ms, and needed only to run kernels
+
     versions = [importlib.metadata.version(name) for name in ("numba", "llvmlite")]
     facts = [sys.version, platform.machine(), np.__version__, *versions, llvm.get_host_cpu_name()]
     facts.append(llvm.get_host_cpu_features().flatten())
@@ -112,6 +113,8 @@ def load_or_make(name: str, make) -> bytes:
 def save(place: Path, name: str, obj: bytes) -> None:
     """Write by atomic rename: a reader sees the whole file or none.  A full disk only costs the caching."""
     with contextlib.suppress(OSError):
+        import tempfile
+
         handle, temporary = tempfile.mkstemp(dir=place)
         with os.fdopen(handle, "wb") as file:
             file.write(obj)

@@ -6,9 +6,7 @@ become visible to others at a fence: who publishes the result must run one first
 
 import functools
 
-import llvmlite.binding as llvm
-
-from nbgrad.jit import machine, store
+from nbgrad.jit import llvm, machine, store
 
 UNIT = 32  # elements; also the alignment of the result in bytes
 LANES = 8

@@ -1,5 +1,7 @@
 import doctest
 import inspect
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -51,6 +53,42 @@ def test_the_generated_function_has_the_signature_of_the_forward():
     assert fma.__wrapped__.__name__ == "fma"
     assert registry["fma"] is fma
     assert doctest.DocTestFinder().find(nb.mul, "mul")[0].examples
+
+
+def test_code_is_generated_by_the_first_call():
+    @op
+    def twice(x, needs, times=2.0, *, plus=0.0):
+        return x * times + plus, needs
+
+    def origin():
+        return twice.__code__.co_filename
+
+    assert str(inspect.signature(twice)) == "(x, times=2.0, *, plus=0.0)"
+    assert origin() != "<op twice>"
+    with pytest.raises(TypeError, match=r"twice\(\) missing 1 required positional argument: 'x'"):
+        twice()
+    assert origin() == "<op twice>"
+    assert str(inspect.signature(twice)) == "(x, times=2.0, *, plus=0.0)"
+    assert twice(3.0).item() == 6.0
+    assert twice(3.0, 1.0, plus=1.0).item() == 4.0
+
+
+def test_threads_may_make_the_first_call_together():
+    for _ in range(20):
+
+        @op(inputs=2)
+        def product(x, y=3.0, *, scale=1.0):
+            return x * y * scale, None
+
+        together = threading.Barrier(4)
+
+        def call(product=product, together=together):
+            together.wait(10)
+            return [product(2.0).item(), product(2.0, scale=2.0).item()]
+
+        with ThreadPoolExecutor(4) as pool:
+            found = [pool.submit(call) for _ in range(4)]
+            assert [each.result(10) for each in found] == [[6.0, 12.0]] * 4
 
 
 def test_arguments_by_position_and_keyword():

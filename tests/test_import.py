@@ -1,0 +1,15 @@
+"""What `import nbgrad` brings along."""
+
+import subprocess
+import sys
+
+# Each of these costs 10 ms or more, and serves few programs.
+SELDOM = ("llvmlite", "numba", "psutil", "importlib.metadata", "pydoc_data", "click", "rich")
+
+
+def test_what_few_programs_need_is_not_imported():
+    code = "import sys, nbgrad; print(*sorted(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    found = done.stdout.split()
+    assert "nbgrad.jit.llvm" in found  # the list is one of modules
+    assert not set(SELDOM) & set(found)
