@@ -27,7 +27,7 @@ from nbgrad.errors import NbgradError, ProtocolError, RpcError
 from nbgrad.rpc import codec, fault, transfer
 from nbgrad.rpc.departures import Departures
 from nbgrad.rpc.future import Future, agents
-from nbgrad.rpc.message import ARRAYS, CHUNK, EXTRA, KIND, PARTS, SOURCE
+from nbgrad.rpc.message import ARRAYS, CALL, CHUNK, EXTRA, KIND, PARTS, SOURCE
 from nbgrad.rpc.patience import Patience, warning_s
 from nbgrad.rpc.serving import FIRST_SLICE_NS, Serving
 from nbgrad.shm import bell, words
@@ -99,11 +99,16 @@ class Agent:
     def post(
         self, target: int, row: int, kind: int, h0: int, h1: int, h2: int, h3: int, h4: int, h5: int,
         arrays: tuple, extra: bytes | None,
-    ) -> None:  # fmt: skip
+    ) -> bool:  # fmt: skip
         """Send one message; `row` is the pass that counts it, or 0.
+
+        Waits while the ring is full.  False if the message is not sent because nobody waits for it any more: its call has
+        failed meanwhile, or the target has left the group.
 
         Raises
         ------
+        RpcError
+            If the target has left the group while a pass waits for it.
         WorkerDied
             If the target, or another worker of a group that stops on a death, has ended.
         RpcEncodeError
@@ -113,21 +118,35 @@ class Agent:
         """
         if target == self.rank:
             self.post_to_self(row, (target, kind, h0, h1, h2, h3, h4, h5, arrays, extra))
-            return
+            return True
         while True:
             status = self.native_post(target, row, kind, h0, h1, h2, h3, h4, h5, arrays, extra)
             if status == SENT:
-                return
+                return True
             if status == FULL:
                 self.drain()
+                if self.is_in_vain(target, row, kind, h0, h3):
+                    return False
             elif status == BUSY:
                 time.sleep(0)  # let another thread of this process finish its in-place update
             elif status == UNREADABLE:
                 arrays, kind = codec.readable(arrays, kind)
             elif status == TOO_LARGE:
-                arrays, extra, kind = self.transfers.fit(target, kind, arrays, extra)
+                fitted = self.transfers.fit(target, kind, h0, arrays, extra)
+                if fitted is None:
+                    return False
+                arrays, extra, kind = fitted
             elif status == CORRUPT:
                 self.check_blocks()
+
+    def is_in_vain(self, target: int, row: int, kind: int, h0: int, h3: int) -> bool:
+        """Whether a message that has found its ring full need not be sent any more."""
+        self.serving.check_deadlines()
+        has_left = self.fail_departed() >> target & 1
+        if has_left and row:
+            raise self.departures.error(1 << target)
+        call = h3 if kind == CHUNK else h0 if kind & (PARTS - 1) == CALL else 0
+        return bool(has_left) or (call > 0 and call not in self.futures)
 
     def post_to_self(self, row: int, message: tuple) -> None:
         arrays = tuple([a.copy() for a in message[ARRAYS]])

@@ -113,7 +113,9 @@ class Calls:
             if timeout > 0:
                 agent.set_deadline(future, timeout)
             header = call, context_id, message_id, number, mask, n_arrays
-            agent.post(target, 0, CALL, *header, arrays, extra)
+            if not agent.post(target, 0, CALL, *header, arrays, extra):
+                codec.discard(extra, len(tensors), len(plain))
+                return future  # which has failed
             pressure.sent[target] += 1
             if n_bytes >= HEAVY:
                 pressure.weigh(target, n_bytes)

@@ -1,6 +1,7 @@
 """Transfers: messages too large for a ring, sent ahead in chunks and put together at the other end.
 
-    CHUNK  h0 number of the transfer, h1 place of the piece, h2 how many there are (0: the transfer is given up)
+    CHUNK  h0 number of the transfer, h1 place of the piece, h2 how many there are (0: the transfer is given up),
+           h3 the call that it belongs to, or 0
 
 Only what can't go by descriptor comes this way: long pickles, and arrays when the arena is full.  A ring keeps its order, so
 a piece out of turn, or a message before its last piece, is something that no worker writes.
@@ -14,7 +15,7 @@ import numpy as np
 
 from nbgrad.errors import MessageTooLarge, RpcError
 from nbgrad.rpc import fault, plain, plain_read
-from nbgrad.rpc.message import CHUNK, EXTRA, H0, H1, H2, SOURCE
+from nbgrad.rpc.message import CALL, CHUNK, EXTRA, H0, H1, H2, SOURCE
 from nbgrad.shm import arena
 from nbgrad.shm.binding import block_of
 
@@ -27,14 +28,18 @@ class Transfers:
     def __init__(self, agent: Any) -> None:
         self.agent = agent
         self.pieces: dict = {}  # (sender, number) -> pieces that have arrived, and how many there will be
-        self.next_number = itertools.count(
-            1
-        ).__next__  # one call, so two threads never get the same
+        self.given_up: list = []  # (target, number) of transfers whose receiver could not be told yet
+        # One call, so two threads never get the same.
+        self.next_number = itertools.count(1).__next__
 
     # ------------------------------------------------------------ sender
 
-    def fit(self, target: int, kind: int, arrays: tuple, extra: bytes | None) -> tuple:
+    def fit(
+        self, target: int, kind: int, h0: int, arrays: tuple, extra: bytes | None
+    ) -> tuple | None:
         """Make a message fit: arrays into the arena, the rest ahead in chunks; its arrays, extra and kind.
+
+        None if nobody waits for it any more.
 
         Raises
         ------
@@ -51,18 +56,31 @@ class Transfers:
             raise MessageTooLarge(
                 f"a message with {len(arrays)} arrays does not fit into a ring: send fewer at a time"
             )
+        call = h0 if kind == CALL else 0
         number, pieces = self.split(staged, extra, limit)
+        given_up, self.given_up = self.given_up, []
+        for receiver, abandoned in given_up:
+            self.give_up(receiver, abandoned, call)
         try:
             for place, piece in enumerate(pieces):
-                self.post(target, number, place, len(pieces), piece)
+                if not self.post(target, number, place, len(pieces), call, piece):
+                    self.given_up.append((target, number))
+                    return None
         except BaseException:  # Ctrl-C, or a death: the message itself will not come
             with contextlib.suppress(Exception):
-                self.post(target, number, 0, 0, None)
+                self.give_up(target, number, call)
             raise
         return (), None, kind | number << 8
 
-    def post(self, target: int, number: int, place: int, n_pieces: int, piece: Any) -> None:
-        self.agent.post(target, 0, CHUNK, number, place, n_pieces, 0, 0, 0, (), piece)
+    def give_up(self, target: int, number: int, call: int) -> None:
+        """Tell the receiver of a transfer that the rest will not come; later, if there is no room and the call has failed."""
+        if not self.post(target, number, 0, 0, call, None):
+            self.given_up.append((target, number))
+
+    def post(
+        self, target: int, number: int, place: int, n_pieces: int, call: int, piece: Any
+    ) -> bool:
+        return self.agent.post(target, 0, CHUNK, number, place, n_pieces, call, 0, 0, (), piece)
 
     def stage(self, array: np.ndarray) -> np.ndarray:
         """A copy in the arena that the receiver gets for itself; the array itself where the arena is full."""

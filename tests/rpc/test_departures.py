@@ -49,13 +49,16 @@ def stay(rank, folder):
         found.append(soon_told(lambda: rpc.rpc_sync(1, identity, (1,))))
         found.append(soon_told(lambda: dist_autograd.backward(context_id, [loss])))
         found.append(rpc.rpc_sync(0, identity, (5,)) == 5)
+        # More than a ring holds.
+        calls = [rpc.rpc_async(1, identity, (k,)) for k in range(3000)]
+        found.append(all(soon_told(call.wait) for call in calls))
     rpc.shutdown()
     (folder / "0").write_text(str(found))
 
 
 def test_calls_and_passes_with_a_worker_that_left_fail_soon(nothing_left, tmp_path):
     nb.multiprocessing.spawn(stay, args=(tmp_path,), nprocs=2)
-    assert (tmp_path / "0").read_text() == "[True, True, True, True]"
+    assert (tmp_path / "0").read_text() == "[True, True, True, True, True]"
 
 
 def answer_and_leave(rank, folder):

@@ -108,6 +108,40 @@ def test_a_process_without_state():
     assert hung.stopped(SimpleNamespace(names=["a"], pid=lambda rank: os.getpid())) == ""
 
 
+def fill_the_ring_of_the_stopped(pid):
+    """Calls to a stopped worker until one finds no room, a large one, and what comes after the worker goes on."""
+    os.kill(pid, signal.SIGSTOP)
+    futures, longest = [], 0.0
+    while longest < 0.2 and len(futures) < 1000:
+        start = time.monotonic()
+        futures.append(rpc.rpc_async(1, abs, (-1,), timeout=0.3))
+        longest = time.monotonic() - start
+    large = error_of(rpc.rpc_sync, 1, len, (bytes(100_000),), timeout=0.3)
+    kinds = {error_of(future.wait)[0] for future in futures}
+    other = rpc.rpc_sync(2, abs, (-1,))
+    os.kill(pid, signal.SIGCONT)
+    after = rpc.rpc_sync(1, len, (bytes(100_000),)), rpc.rpc_sync(1, unfinished_transfers)
+    return len(futures), longest, large, kinds, other, after
+
+
+def unfinished_transfers():
+    return len(state.agent().transfers.pieces)
+
+
+def test_a_call_that_finds_no_room_ends_in_time(nothing_left):
+    with fresh(3, ring_capacity=1 << 13) as group:
+        n, longest, large, kinds, other, after = group.call(
+            fill_the_ring_of_the_stopped, group.context.pids()[1]
+        )
+        assert n < 1000
+        assert longest < BOUND_S
+        assert issubclass(large[0], RpcTimeout)
+        assert large[2] < BOUND_S
+        assert all(issubclass(kind, RpcTimeout) for kind in kinds)
+        assert other == 1
+        assert after == (100_000, 0)  # and nothing is left of what was given up
+
+
 # ------------------------------------------------------------ kill -9 inside of shutdown
 
 
