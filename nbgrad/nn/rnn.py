@@ -17,6 +17,7 @@ from nbgrad.nn.module import Module, check_positive
 from nbgrad.ops import cat, chunk, empty, sigmoid, stack, tanh, unbind, zeros
 from nbgrad.ops.dropout import dropout
 from nbgrad.ops.linear import linear
+from nbgrad.ops.lstm import lstm_sequence
 
 
 class RecurrentBase(Module):
@@ -133,6 +134,12 @@ class RecurrentBase(Module):
             outputs.append(y)
         return stack(outputs[::-1] if back else outputs, 0), state
 
+    def weights(self, suffix: str) -> tuple:
+        """Both weights of a layer and direction, and the sum of its biases."""
+        names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")[: 4 if self.bias else 2]
+        weight_ih, weight_hh, *biases = [getattr(self, name + suffix) for name in names]
+        return weight_ih, weight_hh, biases[0] + biases[1] if biases else None
+
     def extra_repr(self) -> str:
         return f"{self.input_size}, {self.hidden_size}" + (
             f", num_layers={self.num_layers}" if self.num_layers > 1 else ""
@@ -181,12 +188,12 @@ class LSTM(RecurrentBase):
     def join_state(self, states: list) -> Any:
         return stack([h for h, _ in states], 0), stack([c for _, c in states], 0)
 
-    def step(self, gates_x: Tensor, state: Any, weight_hh: Tensor, bias_hh: Any) -> tuple:
-        h, c = state
-        i, f, g, o = chunk(gates_x + linear(h, weight_hh, bias_hh), 4, 1)
-        c = sigmoid(f) * c + sigmoid(i) * tanh(g)
-        h = sigmoid(o) * tanh(c)
-        return h, (h, c)
+    def run(self, x: Tensor, suffix: str, state: Any) -> tuple:
+        """One layer in one direction over all steps, which are one operation."""
+        weight_ih, weight_hh, bias = self.weights(suffix)
+        back = suffix.endswith("_reverse")
+        y, c = lstm_sequence(x, *state, weight_ih, weight_hh, bias, back)
+        return y, (y[0] if back else y[-1], c)
 
 
 class GRU(RecurrentBase):
