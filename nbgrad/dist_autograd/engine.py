@@ -26,6 +26,7 @@ from nbgrad.errors import (
 from nbgrad.rpc.fault import WHY
 from nbgrad.rpc.future import timeout_error
 from nbgrad.rpc.hung import stopped
+from nbgrad.rpc.interrupts import HELD, OPEN, holder
 from nbgrad.rpc.message import (
     DROP_PASS,
     EXTRA,
@@ -119,7 +120,17 @@ class Engine:
     def backward(
         self, context: Any, roots: list, retain: bool, mode: int, timeout: float | None
     ) -> None:
-        """Run one pass to its end."""
+        """Run one pass to its end, or until Ctrl-C, which falls only into what `seed` runs: Note [Interrupts]."""
+        hold = holder()
+        before = hold.enter()
+        try:
+            self.run(context, roots, retain, mode, timeout)
+        finally:
+            hold.leave(before)
+
+    def run(
+        self, context: Any, roots: list, retain: bool, mode: int, timeout: float | None
+    ) -> None:
         agent = self.agent
         context.merge_done()
         pass_id = self.new_id()
@@ -162,10 +173,14 @@ class Engine:
     def seed(self, part: Part, roots: list) -> None:
         """The caller's own message, and what came meanwhile."""
         start_ns = time.perf_counter_ns()
+        hold = holder()
         try:
+            hold.state = OPEN
             if ledger.status(part.row) == ledger.RUNNING:
                 part.start(roots)
+            hold.state = HELD
         except BaseException as error:
+            hold.state = HELD
             self.failed(part, error)
             if not isinstance(error, Exception):
                 raise
@@ -298,12 +313,14 @@ class Engine:
         running = self.running.get(part.id)
         if running is not None and isinstance(error, Exception):
             running.originals[record] = error
-        with contextlib.suppress(NbgradError):
-            self.agent.post(
-                part.id >> 48, 0, FAILURE, part.id, part.context.id, 0, 0, 0, 0, (), record
-            )
-        if ledger.fail(part.row, self.agent.rank):
-            self.wake(part.id >> 48)
+        try:
+            with contextlib.suppress(NbgradError):
+                self.agent.post(
+                    part.id >> 48, 0, FAILURE, part.id, part.context.id, 0, 0, 0, 0, (), record
+                )
+        finally:
+            if ledger.fail(part.row, self.agent.rank):
+                self.wake(part.id >> 48)
 
     def on_failure(self, message: tuple) -> None:
         running = self.running.get(message[H0])

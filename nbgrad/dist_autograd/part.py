@@ -16,6 +16,7 @@ P4 (actor)     who queues a message tries `busy` after it; who handles messages 
 import threading
 import time
 from collections import deque
+from threading import get_ident
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,7 @@ from nbgrad.dist_autograd.send_recv import (
 from nbgrad.dist_autograd.settle import on_letter, post_letters, speak
 from nbgrad.dist_autograd.walk import walk
 from nbgrad.errors import ProtocolError
+from nbgrad.rpc.interrupts import HELD, OPEN, Hold, of_main, of_others
 from nbgrad.rpc.message import ARRAYS, GRAD, H2, H3, H4, KIND
 from nbgrad.rpc.request import is_interrupt
 
@@ -54,7 +56,7 @@ class Part:
 
     __slots__ = (
         "absent", "agent", "asked", "busy", "computing_ns", "contacted", "context", "declared", "ended_ns", "engine", "fast",
-        "has_user_code", "id", "in_hook", "interrupt", "is_silent", "leaves", "n_copied", "n_gradients", "n_messages",
+        "has_user_code", "id", "in_hook", "is_silent", "leaves", "n_copied", "n_gradients", "n_messages",
         "n_nodes", "n_zero_copy", "node", "owned", "queue", "retain", "row", "seen", "served", "snapshot", "started_ns",
         "table", "words",
     )  # fmt: skip
@@ -68,7 +70,6 @@ class Part:
         self.contacted = self.asked = False
         # Has not told yet what it does not use: that comes after the first message, for whose results others wait.
         self.is_silent = False
-        self.interrupt: BaseException | None = None  # Ctrl-C in a hook
         self.has_user_code = False  # hooks, or backward functions written in Python
         self.retain = False
         self.table: dict = {}  # node or leaf -> [count, sum]
@@ -134,22 +135,30 @@ class Part:
     def __call__(self) -> None:
         start_ns = time.perf_counter_ns()
         queue, busy = self.queue, self.busy
+        interrupt = None
+        hold = of_main if get_ident() == of_main.thread else of_others
         while True:
             while queue:
-                self.handle(queue.popleft())  # (a name for it here would hold its blocks)
+                try:
+                    self.handle(queue.popleft(), hold)  # (a name for it here would hold its blocks)
+                except KeyboardInterrupt as error:
+                    interrupt = error  # raised when what is queued has given its units back
             self.ended_ns = end_ns = time.perf_counter_ns()
             self.computing_ns += end_ns - start_ns
             busy.release()
             if not queue or not busy.acquire(False):
                 break
             start_ns = end_ns
-        if self.interrupt is not None:
-            interrupt, self.interrupt = self.interrupt, None
-            raise interrupt
+        if interrupt is not None:
+            try:
+                raise interrupt
+            finally:
+                del interrupt  # or it would hold this frame, and this frame the interrupt
 
-    def handle(self, message: tuple) -> None:
-        """One message, and its unit back."""
+    def handle(self, message: tuple, hold: Hold) -> None:
+        """One message, and its unit back; Ctrl-C is raised here, when the pass knows of it."""
         try:
+            hold.state = OPEN
             if ledger.status(self.row) == ledger.RUNNING:
                 if not self.contacted:
                     self.contact(())
@@ -160,10 +169,12 @@ class Part:
                 if self.is_silent:
                     self.is_silent = False
                     speak(self)
+            hold.state = HELD
         except BaseException as error:
+            hold.state = HELD
             self.engine.failed(self, error)
-            if is_interrupt(error):  # raised when what is queued has given its units back
-                self.interrupt = error
+            if is_interrupt(error):
+                raise
         finally:
             del message  # its blocks go back before its unit
             if ledger.give_back(self.row, 1):

@@ -12,7 +12,8 @@ W1 (all handled)  leaving the role puts taken bits back and bumps the epoch; lea
                   is always idle or being started (serving.py).
 W2 (not lost)     the epoch is read before the checks, and changed after whatever they look at.
 W3 (noticed)      each slice ends with a look at poison words, deadlines and signals; slices are 5 ms at
-                  first, longer the longer nothing has come, 200 ms at most.
+                  first, longer the longer nothing has come, 200 ms at most.  Ctrl-C never falls between taking and handling
+                  (Note [Interrupts]).
 """
 
 import contextlib
@@ -20,6 +21,7 @@ import ctypes
 import threading
 import time
 from collections import deque
+from threading import get_ident
 from typing import Any, NoReturn
 
 from nbgrad import logs
@@ -27,6 +29,7 @@ from nbgrad.errors import NbgradError, ProtocolError, RpcError
 from nbgrad.rpc import codec, fault, transfer
 from nbgrad.rpc.departures import Departures
 from nbgrad.rpc.future import Future, agents
+from nbgrad.rpc.interrupts import HELD, Hold, holder, of_main, of_others
 from nbgrad.rpc.message import ARRAYS, CALL, CHUNK, EXTRA, KIND, PARTS, SOURCE
 from nbgrad.rpc.patience import Patience, warning_s
 from nbgrad.rpc.serving import FIRST_SLICE_NS, Serving
@@ -150,30 +153,40 @@ class Agent:
 
     def post_to_self(self, row: int, message: tuple) -> None:
         arrays = tuple([a.copy() for a in message[ARRAYS]])
-        if row:
-            words.fetch_add(row + OUTSTANDING, 1)
-        work = self.handle(message[:ARRAYS] + (arrays, message[EXTRA]))
-        if work is not None:
-            self.serving.submit(work)
-        else:
-            self.changed()  # no bell has rung for whoever waits for this (W2)
+        hold = holder()
+        before = hold.enter()
+        try:
+            if row:
+                words.fetch_add(row + OUTSTANDING, 1)
+            work = self.handle(message[:ARRAYS] + (arrays, message[EXTRA]))
+            if work is not None:
+                self.serving.submit(work)
+            else:
+                self.changed()  # no bell has rung for whoever waits for this (W2)
+        finally:
+            hold.leave(before)
 
     def drain(self) -> None:
         """A ring is full: pop what has come here, run nothing, so that two full rings can't wait for each other."""
-        if self.role.acquire(False):
-            try:
-                message = self.take(self.everybody)
-                if message is None:
-                    self.wait_bell(100_000)
-                while message is not None:
-                    self.backlog.append(message)
-                    message = self.take(0)
-            finally:
-                self.leave_role()
-            if self.backlog:
-                self.serving.wake()
-        else:
-            self.wait_epoch(words.load(self.epoch_word) & 0xFFFFFFFF, 100_000)
+        hold = holder()
+        before = hold.enter()
+        try:
+            if self.role.acquire(False):
+                try:
+                    message = self.take(self.everybody)
+                    if message is None:
+                        self.wait_bell(100_000)
+                    while message is not None:
+                        self.backlog.append(message)
+                        message = self.take(0)
+                finally:
+                    self.leave_role()
+                if self.backlog:
+                    self.serving.wake()
+            else:
+                self.wait_epoch(words.load(self.epoch_word) & 0xFFFFFFFF, 100_000)
+        finally:
+            hold.leave(before)
         self.session.check()
 
     # ------------------------------------------------------------ popping
@@ -241,15 +254,17 @@ class Agent:
             If a worker has ended, and the future is not finished.
         """
         role = self.role
+        hold = of_main if get_ident() == of_main.thread else of_others
+        before, hold.state = hold.state, HELD
         if not serving:
             self.serving.entered_wait()
         bell.enter(self.own)
         try:
-            while not future.finished:
+            while not future.finished and not hold.noted:
                 if role.acquire(False):
                     work = None
                     try:
-                        work = self.pop_until(future)
+                        work = self.pop_until(future, hold)
                     finally:
                         self.leave_role()
                     if work is not None:
@@ -266,9 +281,12 @@ class Agent:
                 self.serving.left_wait()
             if self.patience.waits:
                 self.patience.forget()
+            hold.state = before
+            if hold.noted:
+                hold.leave(before, waited=True)
 
-    def pop_until(self, future: Any) -> Any:
-        """Pop and handle messages until the future is finished or there is work; the caller holds the role."""
+    def pop_until(self, future: Any, hold: Hold) -> Any:
+        """Pop and handle messages until the future is finished, there is work or Ctrl-C; the caller holds the role."""
         mask, handled, is_first = 0, False, True
         handlers, serving, backlog = self.handlers, self.serving, self.backlog
         is_far = serving.next_deadline > self.last_message + 1.0  # s: no first slice is cut
@@ -291,6 +309,8 @@ class Agent:
             elif (
                 future.finished
             ):  # the bit that `take` has just cleared may have meant that, and no message
+                return None
+            elif hold.noted:
                 return None
             elif self.wait_bell(FIRST_SLICE_NS if is_first and is_far else serving.slice(is_first)):
                 mask, is_first = 0, True

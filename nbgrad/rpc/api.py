@@ -19,7 +19,7 @@ from typing import Any, cast
 from nbgrad import group, logs
 from nbgrad.errors import RpcError, RpcNameError
 from nbgrad.logs import logger
-from nbgrad.rpc import cloud, codec, leaks, state
+from nbgrad.rpc import cloud, codec, interrupts, leaks, state
 from nbgrad.rpc.agent import Agent
 from nbgrad.rpc.calls import Calls
 from nbgrad.rpc.cloud import PICKLERS
@@ -169,6 +169,7 @@ def init_rpc(
         raise
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     State.agent = agent
+    interrupts.install()
     agent.start()
     atexit.register(end_at_exit)
     logger.info("rank %d of the group %s, with pid %d", rank, session.names, os.getpid())
@@ -365,6 +366,7 @@ def shutdown(graceful: bool = True, timeout: float = 0) -> None:
         State.agent = None
         agent.stop()
         sys.setswitchinterval(agent.switch_interval)
+        interrupts.restore()
         agent.session.leave()
     if left and not _ignore_rref_leak:
         raise leaks.error(agent.session.name, left)

@@ -6,12 +6,14 @@ decode the arguments, run the function ──► REPLY with the value, or ERROR 
 import functools
 import threading
 import time
+from threading import get_ident
 from typing import Any
 
 from nbgrad.rpc import codec, remote_error
 from nbgrad.rpc.content import discard, unpickle
 from nbgrad.rpc.functions import no_future
 from nbgrad.rpc.future import Future
+from nbgrad.rpc.interrupts import HELD, OPEN, of_main, of_others
 from nbgrad.rpc.message import (
     ARRAYS,
     ERROR,
@@ -65,10 +67,12 @@ class Request(UserCode):
             self.reply_error(error, NOT_STARTED)
             return
         progress = NOT_STARTED
+        hold = of_main if get_ident() == of_main.thread else of_others
         try:
             number = message[H3]
             if number and not number & HAS_ARGUMENTS:
                 function = calls.function(source, number)
+                hold.state = OPEN
                 value = function(
                     *joint.incoming(source, context_id, message[H2], message[H4], message[ARRAYS])
                 )
@@ -79,7 +83,9 @@ class Request(UserCode):
                 else:
                     function, args, kwargs = content
                 progress = STARTED
+                hold.state = OPEN
                 value = function(*args, **kwargs) if kwargs else function(*args)
+            hold.state = HELD  # Ctrl-C comes before the reply, or after it
             if trace:  # before the reply: whoever has it may stop the profile
                 self.note(trace, start_ns)
                 trace = None
@@ -90,6 +96,7 @@ class Request(UserCode):
             else:
                 raise no_future(function, value)
         except BaseException as error:
+            hold.state = HELD
             if trace:
                 self.note(trace, start_ns)
             self.reply_error(error, progress)

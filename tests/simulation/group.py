@@ -14,6 +14,7 @@ from nbgrad.dist_autograd.engine import Engine
 from nbgrad.errors import BackwardError, WorkerDied
 from nbgrad.group import control
 from nbgrad.rpc import agent as rpc_agent
+from nbgrad.rpc.interrupts import of_others
 from nbgrad.shm import arena, layout, ring
 from tests.simulation.bindings import BASE, Binding, LightBinding
 from tests.simulation.objects import Objects
@@ -121,6 +122,8 @@ CONSTANTS = {
     "thread": SimpleNamespace(context=None),  # the context that a real thread is in
     "set_enabled": lambda enabled: True,
     "raise_failure": raise_failure,
+    "holder": lambda: of_others,  # nobody presses Ctrl-C
+    "get_ident": lambda: 0,
 }
 # For programs whose messages go by LightBinding: nobody looks at a doorbell, so nobody rings it.
 LIGHT = CONSTANTS | {"knock": lambda worker, bit: 0}
