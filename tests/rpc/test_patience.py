@@ -96,6 +96,52 @@ def test_threads_are_told_apart(clock):
     assert all(entry.waited is future for entry in patient.waits.values())
 
 
+def test_many_waiting_threads_are_one_line_each_period(monkeypatch, clock, caplog):
+    patient = make()
+    me = SimpleNamespace(ident=0, name="t0")
+    monkeypatch.setattr(
+        patience,
+        "threading",
+        SimpleNamespace(get_ident=lambda: me.ident, current_thread=lambda: me),
+    )
+    futures = [waiting_for((max, "w1"), 0b10) for _ in range(200)]
+    futures += [waiting_for(f"thing {k}") for k in range(6)]
+
+    def look(end):
+        for me.ident, future in enumerate(futures):
+            me.name = f"t{me.ident}"
+            wait(patient, clock, future, end + me.ident / 1000)  # they began one after the other
+
+    for end in range(0, 130, 5):
+        look(end)
+    texts = [record.getMessage() for record in caplog.records]
+    assert [text.split(" s in ")[0] for text in texts] == [
+        f"worker 'w0' has waited {n}" for n in (30, 60, 120)
+    ]
+    assert (
+        "200 threads ('t0', 't1', 't2', ...) for max on worker 'w1'; 'w1' (pid 71) has 3 calls"
+        in texts[0]
+    )
+    assert (
+        "; and 30 s in thread 't200' for thing 0; and 30 s in thread 't201' for thing 1;"
+        in texts[0]
+    )
+    assert texts[0].endswith("and 4 more threads wait for 4 other things")
+
+
+def test_a_wait_that_began_later_is_told_with_the_next_line(clock, caplog):
+    patient = make()
+    wait(patient, clock, waiting_for("one"), 0, 30)
+    thread = threading.Thread(target=wait, args=(patient, clock, waiting_for("two"), 25, 56, 60))
+    thread.start()
+    thread.join()
+    assert [record.getMessage().split(" has ")[1][:11] for record in caplog.records] == [
+        "waited 30 s",
+        "waited 60 s",
+    ]
+    assert "for one; and 35 s in thread" in caplog.records[1].getMessage()
+
+
 def test_zero_is_never(clock, caplog):
     patient = make(0)
     wait(patient, clock, waiting_for("one"), 0, 1000)
