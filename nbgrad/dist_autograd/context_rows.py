@@ -10,6 +10,8 @@ C1 (all told)     a sender joins the receiver by a CAS before it posts a message
                   RELEASING by a CAS, which gives the final mask: no worker can join afterwards.
 C2 (no ghosts)    a message whose id is not the row's, or whose row is RELEASING, makes no context (! a late message
                   would resurrect a released one).  The use count in the word keeps a CAS from meeting a recycled row.
+                  A row that nobody has opened has a mask of no worker, and belongs to no context, whatever id is asked for
+                  (! an id of zeros matched a row of zeros).
 C3 (reuse)        the creator reuses a row after each worker of the final mask has acknowledged.
 """
 
@@ -35,7 +37,12 @@ def join(row, context_id, bit):
     use = (context_id >> 16) & 0x7FFF
     while True:
         word = load(row + WORD)
-        if word >> 48 != use or word & RELEASING != 0 or peek(row) != context_id:
+        if (
+            word >> 48 != use
+            or word & MASK == 0
+            or word & RELEASING != 0
+            or peek(row) != context_id
+        ):
             return 0
         # Pairs with the CAS in `release`: Note [Context rows] C1.
         if word & bit != 0 or cas(row + WORD, word, word | bit) == word:
@@ -48,7 +55,12 @@ def release(row, context_id):
     use = (context_id >> 16) & 0x7FFF
     while True:
         word = load(row + WORD)
-        if word >> 48 != use or word & RELEASING != 0 or peek(row) != context_id:
+        if (
+            word >> 48 != use
+            or word & MASK == 0
+            or word & RELEASING != 0
+            or peek(row) != context_id
+        ):
             return 0
         # Pairs with the CAS in `join`: Note [Context rows] C1.
         if cas(row + WORD, word, word | RELEASING) == word:
@@ -63,6 +75,7 @@ def is_open(row, context_id):
         1
         if word >> 48 == (context_id >> 16) & 0x7FFF
         and word & RELEASING == 0
+        and word & MASK != 0
         and peek(row) == context_id
         else 0
     )

@@ -50,3 +50,12 @@ def test_an_acknowledgement_of_an_older_context_does_not_count(row):
     rows.acknowledge(row, 2, CONTEXT - (1 << 16))
     rows.release(row, CONTEXT)
     assert not rows.is_free(row, 8)
+
+
+def test_a_row_that_nobody_has_opened_belongs_to_no_context():
+    memory = np.zeros(64, np.int64)
+    row = memory.ctypes.data
+    assert not rows.is_open(row, 0)  # the id of worker 0, use 0, row 0: all zeros, as the row
+    assert not rows.join(row, 0, 1 << 4)
+    assert rows.release(row, 0) == 0
+    assert not memory.any()
