@@ -129,6 +129,10 @@ class WorkerHung(RpcTimeout):
     """A timeout whose cause is known: a worker that is waited for lives, and is stopped; the message names it."""
 
 
+class MemberHung(CollectiveTimeout, WorkerHung):
+    """The same in a collective: who has not come in time is stopped, or waits for a worker that is."""
+
+
 class RpcEncodeError(NbgradError, RuntimeError, TypeError):
     """An argument or a result of a remote call can't be sent to another process."""
 

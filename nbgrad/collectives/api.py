@@ -5,7 +5,8 @@ Every function takes `group` (default: the default group) and `async_op`: with T
 this member's part is complete.  In a process that is no member of the group it does nothing.
 
 Raised by all of them: DesyncError where members call different collectives, or with different shapes, dtypes or operations;
-CollectiveTimeout where a member has not come in time; WorkerDied where a worker has died; ProcessGroupError without a group.
+CollectiveTimeout where a member has not come in time (MemberHung if a worker is stopped); WorkerDied where a worker has died;
+ProcessGroupError without a group.
 """
 
 from collections.abc import Sequence

@@ -17,7 +17,7 @@ from nbgrad.collectives.operation import Kind
 from nbgrad.collectives.process_group import FIRST_SLICE_NS, IDLE_S, LAST_SLICE_NS, ProcessGroup
 from nbgrad.collectives.reducers import ReduceOp, reducer
 from nbgrad.collectives.world import agree, finish, new_group_of
-from nbgrad.errors import CollectiveTimeout, DesyncError, ProcessGroupError, SharedMemoryFull
+from nbgrad.errors import DesyncError, ProcessGroupError, SharedMemoryFull
 from nbgrad.shm import arena, words
 from nbgrad.shm.binding import CODES, block_of
 
@@ -188,7 +188,7 @@ class Plan:
             filled = {
                 group.members[p]: words.load(group.slots[p] + rounds.FILLED) - before for p in late
             }
-            raise CollectiveTimeout(
+            raise group.timeout(
                 f"rank {group.members[group.me]} has waited {waited:.3g} s for step {self.n_steps} of a plan of "
                 f"{len(self.sizes)} buckets; started so far, by rank: {filled}"
             )

@@ -52,7 +52,7 @@ def wait_for(pg: ProcessGroup, what: int, peer: int, text: str) -> int:
             if peer != letters.ANY:
                 pg.refuse_absent(p, text, lambda p=p: not letters.ready(g, what, p))  # type: ignore[misc]
         if waited > pg.timeout_s:
-            raise CollectiveTimeout(
+            raise pg.timeout(
                 f"rank {pg.members[pg.me]} has waited {waited:.3g} s in {text} of the process group {pg.name!r}: does the "
                 f"other one call the counterpart?"
             )

@@ -26,8 +26,9 @@ from nbgrad.collectives.block import Block, spare
 from nbgrad.collectives.native import NOT_SMALL
 from nbgrad.collectives.operation import Operation, describe
 from nbgrad.collectives.premises import Premises
-from nbgrad.errors import CollectiveTimeout, DesyncError, ProcessGroupError
+from nbgrad.errors import CollectiveTimeout, DesyncError, MemberHung, ProcessGroupError
 from nbgrad.logs import logger
+from nbgrad.rpc.hung import stopped
 from nbgrad.rpc.patience import warning_s
 from nbgrad.shm import words
 
@@ -208,9 +209,14 @@ class ProcessGroup:
         for p in self.missing():
             self.refuse_absent(p, own, lambda p=p: p in self.missing())  # type: ignore[misc]
         if waited > timeout_s:
-            raise CollectiveTimeout(
+            raise self.timeout(
                 f"{self.lateness(timeout_s)} The time is `timeout` of init_process_group() and new_group()."
             )
+
+    def timeout(self, text: str) -> CollectiveTimeout:
+        """What to raise for members that are late: MemberHung where a worker is known to be stopped."""
+        hung = stopped(self.session)
+        return MemberHung(f"{text} {hung}") if hung else CollectiveTimeout(text)
 
     def refuse_absent(self, p: int, own: str, is_missing: Callable[[], bool]) -> None:
         """Raise if a member that this one waits for has left the group, or given up."""

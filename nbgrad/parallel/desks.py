@@ -1,7 +1,7 @@
 """Desks: what the members' shared words say to one that waits in a step: who has not come, and what a death has left."""
 
 from nbgrad.collectives.process_group import ProcessGroup
-from nbgrad.errors import CollectiveTimeout, ParametersTorn, WorkerDied
+from nbgrad.errors import ParametersTorn, WorkerDied
 from nbgrad.parallel import step
 from nbgrad.shm import words
 
@@ -49,7 +49,7 @@ class Desks:
                 group.refuse_absent(p, what, lambda p=p: self.is_late(p, number))  # type: ignore[misc]
         if waited > group.timeout_s:
             late = [group.members[p] for p in range(group.size()) if self.is_late(p, number)]
-            raise CollectiveTimeout(
+            raise group.timeout(
                 f"rank {group.members[group.me]} has waited {waited:.3g} s in {what}; not done by ranks {late}. All workers "
                 f"must call step() equally often"
             )

@@ -12,8 +12,9 @@ import pytest
 
 import nbgrad as nb
 import nbgrad.distributed as dist
-from nbgrad.errors import ProcessException
+from nbgrad.errors import CollectiveTimeout, MemberHung, ProcessException, WorkerHung
 from nbgrad.logs import logger
+from nbgrad.rpc import state
 from tests.collectives.everywhere import error_of, everywhere
 
 BIG = 100_000  # elements: more than a box, and born in the segment
@@ -105,6 +106,36 @@ def test_who_is_late_is_named_and_told(group3, n):
     kind, text = found[1][1]
     assert kind == "ProcessGroupError"
     assert "has given up" in text or "gave up" in text
+
+
+def stops_another(rank, world):
+    """Rank 0 waits for rank 1, which is stopped, in a collective and in a recv of groups of their own; then it goes on."""
+    groups = [dist.new_group(timeout=0.3) for _ in range(2)]
+    dist.barrier()
+    found = None
+    if rank == 0:
+        pid = state.agent().session.pid(1)
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            found = (
+                pid,
+                error_of(dist.all_reduce, nb.ones(2), group=groups[0]),
+                error_of(dist.recv, nb.ones(2), 1, group=groups[1]),
+            )
+        finally:
+            os.kill(pid, signal.SIGCONT)
+    dist.barrier()
+    return found
+
+
+def test_a_stopped_member_is_named(group3):
+    pid, *errors = group3.call(everywhere, stops_another)[0]
+    for kind, text in errors:
+        assert kind == "MemberHung"
+        assert "has waited 0.3" in text
+        assert f"Worker 'worker1' (pid {pid}) is stopped by a signal: `kill -CONT {pid}`" in text
+    assert issubclass(MemberHung, CollectiveTimeout)
+    assert issubclass(MemberHung, WorkerHung)
 
 
 def waits_long(rank, world):
