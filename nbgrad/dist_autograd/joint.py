@@ -1,4 +1,4 @@
-"""The joint: attaches send and recv functions to tensors that cross between workers (see `rpc.agent.Joint`).
+"""The joint: attaches send and recv functions to tensors that cross between workers (see `rpc.joint.Joint`).
 
 The mask of a message has one bit per tensor that requires grad (send_recv.pack_mask); bit NO_GRAD of its word says that
 the sender records nothing.

@@ -30,6 +30,7 @@ from nbgrad.rpc import codec, fault, transfer
 from nbgrad.rpc.departures import Departures
 from nbgrad.rpc.future import Future, agents
 from nbgrad.rpc.interrupts import HELD, Hold, holder, of_main, of_others
+from nbgrad.rpc.joint import Joint
 from nbgrad.rpc.message import ARRAYS, CALL, CHUNK, EXTRA, KIND, PARTS, SOURCE
 from nbgrad.rpc.patience import Patience, warning_s
 from nbgrad.rpc.serving import FIRST_SLICE_NS, Serving
@@ -39,24 +40,6 @@ from nbgrad.shm.layout import BUSY as BUSY_WORD
 from nbgrad.shm.layout import EPOCH, PAGE
 from nbgrad.shm.record import BROKEN
 from nbgrad.shm.wire import BUSY, CORRUPT, FULL, OUTSTANDING, SENT, TOO_LARGE, UNREADABLE
-
-
-class Joint:
-    """What `dist_autograd` adds to messages; this one adds nothing."""
-
-    def outgoing(self, tensors: Any, target: int, what: Any) -> tuple:
-        return (), -1, 0, 0
-
-    def incoming(
-        self, source: int, context_id: int, message_id: int, mask: int, arrays: tuple
-    ) -> list:
-        return list(arrays)
-
-    def enter(self, context_id: int, mask: int) -> Any:
-        return None
-
-    def leave(self, previous: Any) -> None:
-        pass
 
 
 class Agent:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nbgrad.rpc import codec, content
-from nbgrad.rpc.agent import Joint
+from nbgrad.rpc.joint import Joint
 from nbgrad.rpc.message import ONE_TENSOR
 
 
