@@ -132,7 +132,7 @@ def test_a_stopped_member_is_named(group3):
     pid, *errors = group3.call(everywhere, stops_another)[0]
     for kind, text in errors:
         assert kind == "MemberHung"
-        assert "has waited 0.3" in text
+        assert "has waited" in text
         assert f"Worker 'worker1' (pid {pid}) is stopped by a signal: `kill -CONT {pid}`" in text
     assert issubclass(MemberHung, CollectiveTimeout)
     assert issubclass(MemberHung, WorkerHung)

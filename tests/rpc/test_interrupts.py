@@ -400,7 +400,7 @@ def wait_for(seconds):
 
 
 def waits():
-    future = rpc.rpc_async(1, wait_for, (0.8,))
+    future = rpc.rpc_async(1, wait_for, (2.0,))
     threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
     start = time.monotonic()
     raised = wait_interrupted(future)
@@ -411,7 +411,7 @@ def test_ctrl_c_ends_a_wait_at_once(group2):
     raised, seconds, value = group2.call(waits)
     assert raised
     assert not value
-    assert 0.05 < seconds < 0.5
+    assert 0.05 < seconds < 1.5  # long before the reply, also on a busy machine
 
 
 def test_a_handler_set_after_init_rpc_works(group2):
