@@ -82,6 +82,18 @@ def exp(v, like):
 
 
 @inline
+def exp_below(v, like):
+    """e^v for v <= 0 (or NaN), as scores below their maximum have it: there is no overflow to look for."""
+    f = like.dtype.type
+    low = f(-87.33654) if f(0.1) != 0.1 else f(-708.3964185322641)
+    x = fmax(v, low)
+    n = rint(x * f(1.44269504088896341))
+    y = (expm1_reduced(reduced(x, n, like), like) + f(1.0)) * pow2i(n)
+    y = y if v >= low else f(0.0)
+    return v if v != v else y
+
+
+@inline
 def tanh(v, like):
     """Hyperbolic tangent, as E / (E + 2) with E = e^2|v| - 1, which keeps all digits near 0."""
     f = like.dtype.type

@@ -15,7 +15,7 @@ from nbgrad.ops.broadcast import contiguous
 from nbgrad.ops.pointwise import floats
 from nbgrad.ops.softmax import log_softmax, softmax
 
-exp_of = fmath.exp
+exp_of = fmath.exp_below
 
 
 def check_reduction(reduction: str) -> None:
@@ -76,15 +76,27 @@ def check_target(
     return labels
 
 
+# Note [The gradient comes with the loss]
+# ~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~
+# Exponentials are what cross-entropy costs.  Where a gradient is wanted the forward keeps them: it writes the gradient for a
+# cotangent of 1, and the backward pass, whose cotangent is 1 nearly always, hands that array over.  So the saved array is
+# the gradient's own memory, taken earlier.
+# G1 (taken once)  The array leaves the residuals when it is handed over (`list.pop` is atomic): who gets it owns it, and may
+#                  scale it in place.  A second pass over a retained graph finds none and computes another.
+
+
 @op
-def fused_cross_entropy(input, target, ignore_index, reduction):
+def fused_cross_entropy(input, target, ignore_index, reduction, needs):
     """Cross-entropy of scores and class indices, without weights or smoothing."""
     labels = check_target("cross_entropy", input, target, ignore_index)
     rows = classes_last(floats(input))
-    n, classes = rows.shape
-    tops, shifts, losses = (empty((n,), rows.dtype) for _ in range(3))
-    n_used = _cross_entropy(rows, labels, tops, shifts, losses, n, classes, ignore_index)
-    residuals = (rows, tops, shifts, labels, input.shape, ignore_index, reduction, n_used)
+    losses, bars = empty(rows.shape[:1], rows.dtype), []
+    if needs[0]:
+        n_used, x_bar = with_gradient(rows, labels, losses, ignore_index, reduction)
+        bars.append(x_bar)
+    else:
+        n_used = _cross_entropy(rows, labels, losses, *rows.shape, ignore_index)
+    residuals = (rows, bars, labels, input.shape, ignore_index, reduction, n_used)
     if reduction == "none":
         return losses.reshape(labels.shape), residuals
     y = empty((), rows.dtype)
@@ -97,21 +109,29 @@ def fused_cross_entropy(input, target, ignore_index, reduction):
 
 @fused_cross_entropy.vjp
 def fused_cross_entropy(residuals, g):
-    # x_bar = g (p - one_hot(target)), row by row; p is computed again: it is more to read and to write than x
-    rows, tops, shifts, labels, shape, ignore_index, reduction, n_used = residuals
-    n, classes = rows.shape
-    scale = empty((n,), g.dtype)
-    scale[...] = g.reshape(-1)
-    if reduction == "mean" and n_used:
-        scale /= n_used
-    x_bar = empty_like(rows)
-    _cross_entropy_vjp(rows, labels, tops, shifts, scale, x_bar, n, classes, ignore_index)
+    # x_bar = g (p - one_hot(target)), row by row
+    rows, bars, labels, shape, ignore_index, reduction, _ = residuals
+    try:
+        x_bar = bars.pop()
+    except IndexError:  # a second pass over a retained graph
+        losses = empty(rows.shape[:1], rows.dtype)
+        _, x_bar = with_gradient(rows, labels, losses, ignore_index, reduction)
+    if reduction == "none" or g.item() != 1.0:
+        np.multiply(x_bar, g.reshape(-1, 1), out=x_bar)
     return (classes_second(x_bar, shape),)
+
+
+def with_gradient(rows, labels, losses, ignore_index, reduction):
+    """Fill the losses; (how many rows count, the gradient of the scores for a cotangent of 1)."""
+    x_bar = empty_like(rows)
+    mean = int(reduction == "mean")
+    n_used = _cross_entropy_bar(rows, labels, losses, x_bar, *rows.shape, ignore_index, mean)
+    return n_used, x_bar
 
 
 @fused_cross_entropy.double("0")
 def fused_cross_entropy(residuals, g):
-    rows, _, _, labels, shape, ignore_index, reduction, n_used = residuals
+    rows, _, labels, shape, ignore_index, reduction, n_used = residuals
     scores = as_rows(rows, shape)
     labels = labels.reshape(-1)
     used = labels != ignore_index
@@ -297,8 +317,8 @@ def averaged(losses: Any, n: float, reduction: str) -> Any:
     return losses.sum() / float(n) if reduction == "mean" else losses.sum()
 
 
-@kernel("ak>A>A>Annn=n")
-def _cross_entropy(x, target, tops, shifts, losses, rows, columns, ignored):
+@kernel("ak>Annn=n")
+def _cross_entropy(x, target, losses, rows, columns, ignored):
     zero = x.dtype.type(0)
     n_used = 0
     for r in range(rows):
@@ -309,26 +329,41 @@ def _cross_entropy(x, target, tops, shifts, losses, rows, columns, ignored):
         total = zero
         for c in range(columns):
             total += exp_of(a[c] - top, x)
-        shift = x.dtype.type(math.log(total))
-        tops[r] = top
-        shifts[r] = shift
         if target[r] == ignored:
             losses[r] = zero
         else:
-            losses[r] = shift - (a[target[r]] - top)
+            losses[r] = x.dtype.type(math.log(total)) - (a[target[r]] - top)
             n_used += 1
     return n_used
 
 
-@kernel("akAAA>annn", fast=False)  # (a - (top + shift) would lose the digits of large scores)
-def _cross_entropy_vjp(x, target, tops, shifts, scale, x_bar, rows, columns, ignored):
-    zero = x.dtype.type(0)
+@kernel("ak>A>annnn=n")
+def _cross_entropy_bar(x, target, losses, x_bar, rows, columns, ignored, mean):
+    zero, one = x.dtype.type(0), x.dtype.type(1)
+    n_used = 0
+    for r in range(rows):
+        if target[r] != ignored:
+            n_used += 1
+    share = one / x.dtype.type(n_used) if mean and n_used else one
     for r in range(rows):
         a = x[r * columns : (r + 1) * columns]
         b = x_bar[r * columns : (r + 1) * columns]
-        k = zero if target[r] == ignored else scale[r]
-        top, shift = tops[r], shifts[r]
+        if target[r] == ignored:
+            losses[r] = zero
+            for c in range(columns):
+                b[c] = zero
+            continue
+        top = a[0]
         for c in range(columns):
-            b[c] = k * exp_of((a[c] - top) - shift, x)
-        if target[r] != ignored:
-            b[target[r]] -= k
+            top = fmax(top, a[c])
+        total = zero
+        for c in range(columns):
+            e = exp_of(a[c] - top, x)
+            b[c] = e
+            total += e
+        losses[r] = x.dtype.type(math.log(total)) - (a[target[r]] - top)
+        scale = share / total
+        for c in range(columns):
+            b[c] *= scale
+        b[target[r]] -= share
+    return n_used

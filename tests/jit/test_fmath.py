@@ -7,13 +7,25 @@ import pytest
 
 from nbgrad.jit import fmath, kernel
 
-exp, tanh, sigmoid, erf = fmath.exp, fmath.tanh, fmath.sigmoid, fmath.erf
+exp, exp_below, tanh, sigmoid, erf = (
+    fmath.exp,
+    fmath.exp_below,
+    fmath.tanh,
+    fmath.sigmoid,
+    fmath.erf,
+)
 
 
 @kernel("a>a")
 def run_exp(x, y):
     for i in range(x.size):
         y[i] = exp(x[i], x)
+
+
+@kernel("a>a")
+def run_exp_below(x, y):
+    for i in range(x.size):
+        y[i] = exp_below(x[i], x)
 
 
 @kernel("a>a")
@@ -53,6 +65,20 @@ def points(dtype, low, high):
 )
 def test_exp_is_within_two_ulp(dtype, low, high):
     assert errors_in_ulp(run_exp, np.exp, points(dtype, low, high)) < 2
+
+
+@pytest.mark.parametrize(("dtype", "low"), [(np.float32, -87.3), (np.float64, -708.3)])
+def test_exp_below_is_within_two_ulp(dtype, low):
+    assert errors_in_ulp(run_exp_below, np.exp, -np.abs(points(dtype, low, 0))) < 2
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_exp_below_at_its_edges(dtype):
+    x = np.array([0.0, -0.0, -1e4, -math.inf, math.nan], dtype)
+    y = np.empty_like(x)
+    run_exp_below(x, y)
+    assert y[:4].tolist() == [1, 1, 0, 0]
+    assert np.isnan(y[4])
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -119,3 +119,35 @@ def test_large_scores_lose_no_digits():
         nb.nn.functional.cross_entropy(scores, labels).backward()
         grads.append(scores.grad.numpy())
     np.testing.assert_allclose(grads[0], grads[1], rtol=2e-6)
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+def test_a_retained_graph_gives_each_pass_a_gradient_of_its_own(reduction):
+    x = nb.tensor(values((4, 3), 0), requires_grad=True)
+    y = F.cross_entropy(x, TARGET, reduction=reduction)
+    g = nb.tensor(np.array([2.0, 3.0, 5.0, -1.0])) if reduction == "none" else nb.tensor(2.0)
+    passes = [nb.autograd.grad(y, x, k * g, retain_graph=True)[0] for k in (0.5, 1.0, 3.0)]
+    first = passes[0].array.copy()
+    np.testing.assert_allclose(passes[1].array, 2 * first)
+    np.testing.assert_allclose(passes[2].array, 6 * first)
+    passes[1].mul_(0)  # the gradients share no memory
+    assert passes[0].array.tolist() == first.tolist()
+
+
+def test_gradients_of_float32_are_as_near_as_those_of_float64():
+    rng = np.random.default_rng(0)
+    x, labels = rng.standard_normal((64, 1000)) * 8, rng.integers(0, 1000, 64)
+    found = {}
+    for dtype in (np.float32, np.float64):
+        scores = nb.tensor(x.astype(np.float32).astype(dtype), requires_grad=True)
+        F.cross_entropy(scores, nb.tensor(labels), reduction="sum").backward()
+        found[dtype] = scores.grad.array
+    np.testing.assert_allclose(found[np.float32], found[np.float64], rtol=2e-6, atol=2e-7)
+
+
+def test_a_score_that_is_no_number_makes_loss_and_gradient_so():
+    x = nb.tensor([[0.0, float("nan"), 1.0], [0.0, 1.0, 2.0]], requires_grad=True)
+    losses = F.cross_entropy(x, nb.tensor([0, 1]), reduction="none")
+    losses.sum().backward()
+    assert np.isnan(losses.array).tolist() == [True, False]
+    assert np.isnan(x.grad.array).all(1).tolist() == [True, False]
