@@ -278,11 +278,22 @@ def _normalize_vjp(
         first = (r % groups) * (columns // run)
         total, inner = zero, zero
         if run == 1 and groups == 1:
-            if sums:
+            if sums and w.size:  # what is usual, in one loop
                 for i in range(columns):
-                    w_bar[i] += d[i] * ((a[i] - m) * s)
+                    off = a[i] - m
+                    t = d[i] * w[i]
+                    w_bar[i] += d[i] * (off * s)
                     b_bar[i] += d[i]
-            if w.size:
+                    total += t
+                    inner += t * off
+            elif sums:
+                for i in range(columns):
+                    off = a[i] - m
+                    w_bar[i] += d[i] * (off * s)
+                    b_bar[i] += d[i]
+                    total += d[i]
+                    inner += d[i] * off
+            elif w.size:
                 for i in range(columns):
                     t = d[i] * w[i]
                     total += t
