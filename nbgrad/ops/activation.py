@@ -8,7 +8,7 @@ from nbgrad.jit import fmath, inline, maker
 from nbgrad.ops.broadcast import contiguous
 from nbgrad.ops.pointwise import floats
 
-exp_of = fmath.exp
+exp_of, exp_below = fmath.exp, fmath.exp_below
 erf_of = fmath.erf
 tanh_of = fmath.tanh
 sigmoid_of = fmath.sigmoid
@@ -268,7 +268,7 @@ def gelu_slope_at(v, like):
     """The derivative of `gelu_at`: cdf(v) + v pdf(v)."""
     f = like.dtype.type
     cdf = f(0.5) * (f(1) + erf_of(v * f(0.70710678118654752), like))
-    return cdf + v * f(0.3989422804014327) * exp_of(f(-0.5) * v * v, like)
+    return cdf + v * f(0.3989422804014327) * exp_below(f(-0.5) * v * v, like)
 
 
 @maker("a>a")
