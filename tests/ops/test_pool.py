@@ -79,3 +79,22 @@ def test_what_does_not_fit():
         F.max_pool2d(nb.ones(1, 4, 4), 2, padding=2)
     with pytest.raises(ShapeError, match="3D"):
         F.avg_pool2d(nb.ones(4, 4), 2)
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 6, 8), (2, 3, 7, 9), (1, 1, 2, 3), (1, 2, 20, 70)])
+def test_windows_of_four_beside_each_other_are_as_any_others(shape, monkeypatch):
+    rng = np.random.default_rng(0)
+    data = rng.integers(0, 3, shape).astype("float32")  # many equal ones
+    data[rng.random(shape) < 0.1] = np.nan
+
+    def both():
+        x = nb.tensor(data, requires_grad=True)
+        y = F.max_pool2d(x, 2)
+        weights = np.arange(y.array.size, dtype="float32").reshape(y.shape)
+        y.backward(nb.tensor(weights))
+        return y.array, x.grad.array
+
+    found = both()
+    monkeypatch.setattr("nbgrad.ops.pool.is_quartered", lambda plan: False)
+    for one, other in zip(found, both(), strict=True):
+        np.testing.assert_array_equal(one, other)
