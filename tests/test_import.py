@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-# Each of these costs 10 ms or more, and serves few programs.
+# Libraries that cost time or memory and serve some programs only.
 SELDOM = ("llvmlite", "numba", "psutil", "importlib.metadata", "pydoc_data", "click", "rich")
 
 

@@ -33,8 +33,8 @@ honest signature, accepts keywords, and runs no loop over arguments.  For `mul` 
             node = new(Node)
             ...
 
-It is generated when it is called for the first time (0.3 ms): a program pays at import for none of the 200 ops that it
-never calls.  Until then the function has the code of `unbuilt`, which puts the generated code in its own place.
+It is generated when it is called for the first time (0.4-0.7 ms): a program pays nothing for the ops that it never
+calls.  Until then the function has the code of `unbuilt`, which puts the generated code in its own place.
 
 A forward that is given a sparse tensor fails, since a `SparseArray` is no ndarray.  Only then the op's sparse form is
 called, if `nbgrad.ops.sparse` has set one as `mul.sparse`; with dense tensors the `try` around all this costs nothing.

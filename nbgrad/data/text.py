@@ -40,7 +40,7 @@ def text() -> Text:
     >>> "assert" in found.spell(found.train[:4000])
     True
     """
-    from pydoc_data import topics  # 0.6 MB, read only when it is asked for
+    from pydoc_data import topics  # 0.5 MB, read only when it is asked for
 
     whole = "".join(topics.topics[name] for name in sorted(topics.topics))
     alphabet = "".join(sorted(set(whole)))

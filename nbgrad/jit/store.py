@@ -14,6 +14,7 @@ import os
 import platform
 import stat
 import sys
+import tempfile
 from functools import cache
 from pathlib import Path
 
@@ -37,7 +38,7 @@ def digest(*parts: bytes) -> str:
 @cache
 def fingerprint() -> str:
     """Hash of what every object depends on: versions, CPU, and how nbgrad compiles (jit/)."""
-    import importlib.metadata  # 20 ms, and needed only to run kernels
+    import importlib.metadata  # 10 ms, and needed only to run kernels
 
     versions = [importlib.metadata.version(name) for name in ("numba", "llvmlite")]
     facts = [sys.version, platform.machine(), np.__version__, *versions, llvm.get_host_cpu_name()]
@@ -113,8 +114,6 @@ def load_or_make(name: str, make) -> bytes:
 def save(place: Path, name: str, obj: bytes) -> None:
     """Write by atomic rename: a reader sees the whole file or none.  A full disk only costs the caching."""
     with contextlib.suppress(OSError):
-        import tempfile
-
         handle, temporary = tempfile.mkstemp(dir=place)
         with os.fdopen(handle, "wb") as file:
             file.write(obj)
