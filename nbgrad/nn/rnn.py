@@ -1,4 +1,4 @@
-"""Recurrent layers: RNN, LSTM and GRU, in their plain form.
+"""Recurrent layers: RNN and GRU, step by step of small operations, and LSTM, whose steps are one operation (ops/lstm.py).
 
     x (time, batch, features) ── one matmul for all steps ──► gates from x
     h_0 ──► step 1 ──► step 2 ──► ...                        each adds h W_hh^T + b_hh to its row
