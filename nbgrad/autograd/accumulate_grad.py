@@ -5,6 +5,8 @@ y.grad_fn.next_functions  ──►  ((AccumulateGrad(x), 0), ...)       y.grad_
 
 from typing import TYPE_CHECKING, Any
 
+from nbgrad.autograd.node_name import Name
+
 if TYPE_CHECKING:
     from nbgrad.autograd.tensor import Tensor
 
@@ -27,7 +29,7 @@ class AccumulateGrad:
     """
 
     __slots__ = ("variable",)
-    name = "accumulate_grad"
+    name = Name("accumulate_grad")
     next_functions: tuple = ()
 
     def __init__(self, variable: "Tensor") -> None:

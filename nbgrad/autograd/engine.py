@@ -22,7 +22,8 @@ from nbgrad.autograd.early import Early, begin, run_at_end
 from nbgrad.autograd.grad_buffer import accumulate, add_into, added
 from nbgrad.autograd.hooks import run_post, run_pre
 from nbgrad.autograd.leaf_hooks import run_leaf, run_leaf_post, run_stored
-from nbgrad.autograd.node import Node, class_name
+from nbgrad.autograd.node import Node
+from nbgrad.autograd.node_name import class_name
 from nbgrad.autograd.sparse import copied, densified
 from nbgrad.autograd.tensor import Tensor
 from nbgrad.autograd.versions import check_order

@@ -13,6 +13,7 @@ from nbgrad.autograd.anomaly import Trace, call_site
 from nbgrad.autograd.double import once
 from nbgrad.autograd.grad_mode import is_grad_enabled, set_enabled
 from nbgrad.autograd.node import Node
+from nbgrad.autograd.node_name import FunctionName
 from nbgrad.autograd.tensor import Tensor
 from nbgrad.autograd.watch import Watch
 from nbgrad.errors import DtypeError, GraphError, ShapeError
@@ -159,7 +160,7 @@ class Function:
             saved = [next((idx for idx, part in enumerate(parts) if part is kept), None)
                      for kept in ctx.to_save]  # fmt: skip
             residuals = (ctx, cls, is_input, forms, like, saved)
-            node = FunctionNode(pull_back, residuals, edges, cls.__name__, len(parts))
+            node = FunctionNode(pull_back, residuals, edges, FunctionName(cls.__name__), len(parts))
             if Trace.on:
                 node.site = call_site()
             fixed = {id(part) for part in ctx.non_differentiable}

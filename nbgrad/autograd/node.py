@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from nbgrad.autograd.accumulate_grad import AccumulateGrad
+from nbgrad.autograd.node_name import class_name
 from nbgrad.errors import GraphError
 
 next_seq = itertools.count().__next__  # one number per node of this process, in order of recording
@@ -108,11 +109,6 @@ class Node:
 
     def __repr__(self) -> str:
         return f"<{class_name(self.name)}>"
-
-
-def class_name(op: str) -> str:
-    """'log_softmax' -> 'LogSoftmaxBackward0', the name that PyTorch users know."""
-    return "".join(part[:1].upper() + part[1:] for part in op.split("_")) + "Backward0"
 
 
 def vjp_of_released(residuals: Any, g: Any) -> tuple:

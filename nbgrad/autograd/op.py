@@ -52,6 +52,7 @@ from nbgrad.autograd.double import give_double
 from nbgrad.autograd.dtypes import as_array, as_operand
 from nbgrad.autograd.grad_mode import switch, thread
 from nbgrad.autograd.node import Node, next_seq
+from nbgrad.autograd.node_name import Name
 from nbgrad.autograd.sparse import SparseArray
 from nbgrad.autograd.tensor import Tensor
 from nbgrad.errors import DtypeError
@@ -314,7 +315,7 @@ def op(
         "forward": forward,
         "has_sparse": has_sparse,
         "sparse_form": sparse_form,
-        "name": name or own_name,
+        "name": Name(name or own_name),
         "vjp": missing(own_name),
     }
     user: Any = FunctionType(unbuilt.__code__, scope, own_name)

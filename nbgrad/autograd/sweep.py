@@ -19,7 +19,8 @@ from nbgrad.autograd.grad_buffer import added
 from nbgrad.autograd.grad_mode import set_enabled
 from nbgrad.autograd.hooks import post_tensors, pre_tensors, run_post, run_pre
 from nbgrad.autograd.leaf_hooks import leaf_tensor, run_leaf
-from nbgrad.autograd.node import Node, class_name
+from nbgrad.autograd.node import Node
+from nbgrad.autograd.node_name import class_name
 from nbgrad.autograd.tensor import Tensor
 from nbgrad.autograd.versions import Latest, check_node
 from nbgrad.autograd.watch import Watch

@@ -11,7 +11,7 @@ from nbgrad.rpc import plain, plain_read, remote_error
 def pack_failure(error: BaseException, node: Any, in_hook: bool, agent: Any) -> bytes:
     """The record of an error in a node or leaf (or None), for the caller."""
     name = agent.session.names[agent.rank]
-    op = getattr(node, "name", None)
+    op = None if getattr(node, "name", None) is None else str(node.name)  # plain text travels
     return plain.dumps(
         (
             remote_error.pack(error, name, agent.rank),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nbgrad.autograd.anomaly import site_of
-from nbgrad.autograd.node import class_name
+from nbgrad.autograd.node_name import class_name
 from nbgrad.autograd.tensor import Tensor
 from nbgrad.dist_autograd import picture
 from nbgrad.dist_autograd.send_recv import RecvRpcBackward, SendRpcBackward

@@ -26,7 +26,7 @@ from nbgrad.autograd.function import pull_back
 from nbgrad.autograd.grad_buffer import add_into, added, one_like
 from nbgrad.autograd.hooks import run_post, run_pre
 from nbgrad.autograd.leaf_hooks import run_leaf, run_leaf_post
-from nbgrad.autograd.node import class_name
+from nbgrad.autograd.node_name import class_name
 from nbgrad.autograd.sparse import densified
 from nbgrad.autograd.tensor import Tensor
 from nbgrad.autograd.versions import Latest, check_node

@@ -12,11 +12,13 @@ import numpy as np
 
 from nbgrad.autograd.hooks import run_post, run_pre
 from nbgrad.autograd.node import Node, next_seq
+from nbgrad.autograd.node_name import Name
 from nbgrad.errors import GraphError
 from nbgrad.rpc.message import GRAD
 from nbgrad.shm.binding import block_of
 from nbgrad.shm.wire import SENT
 
+SEND, RECV = Name("send_rpc"), Name("recv_rpc")
 RETAIN = 1  # flag in h3 of a GRAD
 
 
@@ -26,7 +28,7 @@ class SendRpcBackward(Node):
     __slots__ = ("message_id", "target", "what")
 
     def __init__(self, edges: tuple, message_id: int, target: int, what: Any):
-        self.vjp, self.residuals, self.edges, self.name = run_send, None, edges, "send_rpc"
+        self.vjp, self.residuals, self.edges, self.name = run_send, None, edges, SEND
         self.n_outputs, self.seq, self.hooks = len(edges), next_seq(), None
         self.message_id, self.target, self.what = message_id, target, what
 
@@ -40,7 +42,7 @@ class RecvRpcBackward(Node):
     __slots__ = ("like", "message_id", "source")
 
     def __init__(self, message_id: int, source: int, like: list):
-        self.vjp, self.residuals, self.edges, self.name = run_recv, None, (), "recv_rpc"
+        self.vjp, self.residuals, self.edges, self.name = run_recv, None, (), RECV
         self.n_outputs, self.seq, self.hooks = len(like), next_seq(), None
         self.message_id, self.source = message_id, source
         self.like = like  # (shape, dtype) per slot, for the zeros of mode "fast"

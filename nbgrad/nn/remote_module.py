@@ -74,15 +74,15 @@ class RemoteModule(Module):
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """The module's forward, on its worker."""
-        return rpc.rpc_sync(self.on, run, args=(self.module_rref, args, kwargs))
+        return rpc.rpc_sync(self.module_rref.owner(), run, args=(self.module_rref, args, kwargs))
 
     def forward_async(self, *args: Any, **kwargs: Any) -> Future:
         """As `forward`, a future of the result."""
-        return rpc.rpc_async(self.on, run, args=(self.module_rref, args, kwargs))
+        return rpc.rpc_async(self.module_rref.owner(), run, args=(self.module_rref, args, kwargs))
 
     def remote_parameters(self, recurse: bool = True) -> list[RRef]:
         """References to its parameters, for a DistributedOptimizer."""
-        return rpc.rpc_sync(self.on, parameters, args=(self.module_rref, recurse))
+        return rpc.rpc_sync(self.module_rref.owner(), parameters, args=(self.module_rref, recurse))
 
     def get_module_rref(self) -> RRef:
         """The reference to the module itself."""
@@ -90,7 +90,7 @@ class RemoteModule(Module):
 
     def train(self, mode: bool = True) -> "RemoteModule":
         """Set training mode there."""
-        rpc.rpc_sync(self.on, set_mode, args=(self.module_rref, mode))
+        rpc.rpc_sync(self.module_rref.owner(), set_mode, args=(self.module_rref, mode))
         return self
 
     def eval(self) -> "RemoteModule":

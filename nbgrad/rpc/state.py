@@ -27,7 +27,10 @@ def agent() -> Any:
     """
     found = State.agent
     if found is None:
-        raise RpcError("RPC has not been initialized. Call nbgrad.rpc.init_rpc first.")
+        raise RpcError(
+            "RPC has not been initialized. Call nbgrad.rpc.init_rpc first. (Current RPC agent is not set! Did you initialize the "
+            "RPC framework, and has it not been shut down?)"
+        )
     return found
 
 

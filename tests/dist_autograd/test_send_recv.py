@@ -54,3 +54,21 @@ def test_edges_and_identities(group2):
 def test_a_plain_backward_says_what_to_call_instead(group2):
     with pytest.raises(GraphError, match="dist_autograd.backward"):
         group2.call(plain_backward)
+
+
+def names_of_nodes():
+    with dist_autograd.context() as context_id:
+        y = rpc.rpc_sync(1, nb.add, (nb.ones(2, requires_grad=True), 1))
+        (send,) = dist_autograd._retrieve_context(context_id)._send_functions().values()
+        (recv,) = dist_autograd._retrieve_context(context_id)._recv_functions().values()
+        return y.grad_fn.name(), recv.name(), send.name(), send.next_functions[0][0].name()
+
+
+def test_pytorch_s_names(group2):
+    kind = "torch::distributed::autograd::"
+    assert group2.call(names_of_nodes) == (
+        f"{kind}RecvRpcBackward",
+        f"{kind}RecvRpcBackward",
+        f"{kind}SendRpcBackward",
+        "torch::autograd::AccumulateGrad",
+    )
