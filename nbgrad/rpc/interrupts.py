@@ -68,9 +68,11 @@ class Hold:
         >>> hold = Hold()
         >>> before = hold.enter()
         >>> hold.on_signal(signal.SIGINT, None)
-        >>> hold.leave(before)
-        Traceback (most recent call last):
-        KeyboardInterrupt
+        >>> try:
+        ...     hold.leave(before)
+        ... except KeyboardInterrupt:
+        ...     print("now it is safe")
+        now it is safe
         """
         if self.state != HELD or (self.noted and time.monotonic() - self.noted > FORCE_S):
             self.interrupt()
