@@ -21,8 +21,11 @@ class Watched(nb.nn.Module):
         self.second = nb.nn.Linear(HIDDEN, 1)
 
     def forward(self, x):
-        seen = [p.detach().clone() for p in self.parameters()]
-        return self.second(nb.tanh(self.first(x))), seen
+        while True:  # until nobody has stepped meanwhile: then these are the values that the result is made of
+            seen = [p.array for p in self.parameters()]
+            y = self.second(nb.tanh(self.first(x)))
+            if all(p.array is array for p, array in zip(self.parameters(), seen)):
+                return y, [nb.tensor(array) for array in seen]
 
 
 def make():
