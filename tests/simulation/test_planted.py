@@ -33,8 +33,8 @@ GIVE_BACK = """if ledger.give_back(self.row, 1):
 DECREMENT_FIRST = [  # the unit of a message goes back before its children are counted
     Patch(
         Part.handle,
-        "    try:\n        if ledger.status(",
-        f"    {GIVE_BACK}\n    try:\n        if ledger.status(",  # (its body is indented enough for both)
+        "    try:\n        hold.state = OPEN\n",
+        f"    {GIVE_BACK}\n    try:\n        hold.state = OPEN\n",  # (its body is indented enough for both)
     ),
     Patch(Part.handle, f"        {GIVE_BACK}\n", ""),
 ]
@@ -56,8 +56,8 @@ PUBLISH_BEFORE_PAYLOAD = [
 NO_DRAINING = [  # a worker that finds a ring full waits, and leaves its own inbox alone
     Patch(
         Agent.drain,
-        "            message = self.take(self.everybody)\n            if message is None:\n",
-        "            message = None\n            if message is None:\n",
+        "                message = self.take(self.everybody)\n                if message is None:\n",
+        "                message = None\n                if message is None:\n",
     )
 ]
 BITS_CLEARED_LATE = [  # the doorbell's bits are looked at, the rings popped, then the bits cleared
