@@ -28,6 +28,8 @@ import psutil
 import pytest
 from hypothesis import settings
 
+from nbgrad.jit import store
+
 collect_ignore = ["programs"]  # whole programs, which test_programs.py runs
 START_S = 60.0  # all workers have imported nbgrad
 DEADLINE_S = 10.0  # all workers have answered
@@ -227,3 +229,12 @@ def is_tracker(process):
     with contextlib.suppress(psutil.Error):
         return "multiprocessing.resource_tracker" in " ".join(process.cmdline())
     return True  # ended meanwhile
+
+
+@pytest.fixture
+def empty_store(tmp_path, monkeypatch):
+    """A cache of compiled kernels that is empty; its folder's parent."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    store.folder.cache_clear()
+    yield tmp_path
+    store.folder.cache_clear()

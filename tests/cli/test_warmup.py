@@ -3,21 +3,12 @@
 import subprocess
 import sys
 
-import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
 from nbgrad.cli import main
 from nbgrad.cli.warmup import compile_all
-from nbgrad.jit import store, warm
-
-
-@pytest.fixture
-def empty_store(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    store.folder.cache_clear()
-    yield tmp_path
-    store.folder.cache_clear()
+from nbgrad.jit import warm
 
 
 def test_processes_fill_the_cache(empty_store, nothing_left):

@@ -10,14 +10,6 @@ from nbgrad.jit import store
 from tests.conftest import processes
 
 
-@pytest.fixture
-def empty_store(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    store.folder.cache_clear()
-    yield tmp_path
-    store.folder.cache_clear()
-
-
 def test_what_was_made_is_found(empty_store):
     assert store.load("thing") is None
     assert store.load_or_make("thing", lambda: b"code") == b"code"

@@ -6,14 +6,6 @@ from nbgrad.jit import store, warm
 from nbgrad.jit.kernel import kernels, sources
 
 
-@pytest.fixture
-def empty_store(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    store.folder.cache_clear()
-    yield tmp_path
-    store.folder.cache_clear()
-
-
 def test_every_kind_of_native_code_is_there():
     kinds = {type(source).__name__ for source in sources}
     assert {"Kernel", "Maker", "FastCall", "NativeFunction", "Routine"} <= kinds
