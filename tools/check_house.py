@@ -48,6 +48,7 @@ HOMES = {  # one room per library
     "rich": "cli",
     "matplotlib": "dist_autograd",
     "safetensors": "checkpoint",
+    "pyarrow": "data",
 }
 MAX_LINES = 400
 UNTESTED = {"__init__", "__main__", "errors"}

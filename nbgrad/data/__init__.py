@@ -1,5 +1,6 @@
 """Data sets: those that ship with nbgrad, and the way from any to batches."""
 
+from nbgrad.data.cars import cars
 from nbgrad.data.collate import default_collate
 from nbgrad.data.dataset import (
     ConcatDataset,
@@ -19,4 +20,5 @@ from nbgrad.data.sampler import (
     SequentialSampler,
 )
 from nbgrad.data.serve import get_worker_info
+from nbgrad.data.table import Table, table
 from nbgrad.data.text import Text, text

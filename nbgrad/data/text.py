@@ -5,10 +5,14 @@ characters of 103 kinds in Python 3.11, a little different in others.
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
+from nbgrad.errors import ShapeError
+
 HELD_OUT = 0.1  # part of the text, at its end
+SHORTEST = 2000  # characters of a text of the user
 SMOOTHING = {1: 1.0, 2: 0.1, 3: 0.02}  # added to each count of `ngram_bits`, by n
 
 
@@ -25,13 +29,25 @@ class Text:
         return "".join(self.alphabet[k] for k in numbers)
 
 
-def text() -> Text:
+def text(path: str | Path | None = None) -> Text:
     """Load the text; its last tenth is held out.
+
+    Parameters
+    ----------
+    path : str or Path, optional
+        A file with another text, in UTF-8.
 
     Returns
     -------
     Text
         Fresh arrays.
+
+    Raises
+    ------
+    OSError, UnicodeDecodeError
+        If the file can't be read.
+    ShapeError
+        If it has fewer than 2,000 characters.
 
     Examples
     --------
@@ -40,9 +56,16 @@ def text() -> Text:
     >>> "assert" in found.spell(found.train[:4000])
     True
     """
-    from pydoc_data import topics  # 0.5 MB, read only when it is asked for
+    if path is None:
+        from pydoc_data import topics  # 0.5 MB, read only when it is asked for
 
-    whole = "".join(topics.topics[name] for name in sorted(topics.topics))
+        whole = "".join(topics.topics[name] for name in sorted(topics.topics))
+    else:
+        whole = Path(path).read_text("utf-8")
+        if len(whole) < SHORTEST:
+            raise ShapeError(
+                f"{path} has {len(whole)} characters; at least {SHORTEST} are wanted, to learn from and to test on"
+            )
     alphabet = "".join(sorted(set(whole)))
     number = {character: k for k, character in enumerate(alphabet)}
     numbers = np.array([number[character] for character in whole], np.int64)

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from nbgrad.data.text import Text, ngram_bits, text
+from nbgrad.errors import ShapeError
 
 
 def test_the_text_and_its_parts():
@@ -18,3 +19,15 @@ def test_ngrams_know_what_they_can():
     assert ngram_bits(turns, 1) == pytest.approx(np.log2(3), abs=0.01)
     assert ngram_bits(turns, 2) < 0.01
     assert ngram_bits(turns, 3) < 0.01
+
+
+def test_a_text_of_the_user(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("äb\n" * 1000, "utf-8")
+    found = text(path)
+    assert found.alphabet == "\nbä"
+    assert found.spell(found.train[:4]) == "äb\nä"
+    assert (len(found.train), len(found.held_out)) == (2700, 300)
+    path.write_text("short")
+    with pytest.raises(ShapeError, match="has 5 characters; at least 2000"):
+        text(path)
