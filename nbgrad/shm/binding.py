@@ -129,18 +129,16 @@ class Binding:
             return None
         n_bytes = math.prod(shape) * dtype.itemsize
         block = arena.allocate(self.arena, n_bytes)
-        while block <= 0:
-            if block == 0 or not self.grow(-block):
-                if self.n_fallbacks == 0:
-                    logger.info(
-                        "no room for %d bytes in this worker's arena: such arrays are copied when sent; see "
-                        "nbgrad.memory_summary()",
-                        n_bytes,
-                    )
-                self.n_fallbacks += 1
-                self.fallback_bytes += n_bytes
-                return None
-            block = arena.allocate(self.arena, n_bytes)
+        if block <= 0 and (block := self.allocate_growing(n_bytes)) == 0:
+            if self.n_fallbacks == 0:
+                logger.info(
+                    "no room for %d bytes in this worker's arena: such arrays are copied when sent; see "
+                    "nbgrad.memory_summary()",
+                    n_bytes,
+                )
+            self.n_fallbacks += 1
+            self.fallback_bytes += n_bytes
+            return None
         return self.view(block, code, shape)
 
     def block_of(self, array: np.ndarray) -> int:
@@ -169,20 +167,28 @@ class Binding:
         arena.hold(block, arena.generation(block))
         return self.view(block, CODES[array.dtype], array.shape)
 
-    def grow(self, n_bytes: int) -> bool:
-        """Commit more of the arena: a chunk at least, and about half as much again as there is."""
+    def allocate_growing(self, n_bytes: int) -> int:
+        """A block in memory that is committed first where there is too little; 0 if there is no room for it."""
+        # One thread after the other: those that waited find what the first one of them has committed.
         with self.segment.lock:
-            committed = arena.committed(self.arena)
-            more = max(n_bytes, min(committed // 2, 64 * CHUNK), CHUNK)
-            more = min((more + CHUNK - 1) & -CHUNK, self.layout.arena_bytes - committed)
-            if more < n_bytes:
-                return False
-            try:
-                self.segment.commit(self.layout.arena(self.rank) + committed, more)
-            except OSError:
-                return False
-            arena.set_committed(self.arena, committed + more)
-            return True
+            while (block := arena.allocate(self.arena, n_bytes)) < 0 and self.grow(-block):
+                pass
+        return max(block, 0)
+
+    def grow(self, n_bytes: int) -> bool:
+        """Commit more of the arena: a chunk at least, and about half as much again as there is.  Under the segment's lock."""
+        committed = arena.committed(self.arena)
+        more = max(n_bytes, min(committed // 2, 64 * CHUNK), CHUNK)
+        more = min((more + CHUNK - 1) & -CHUNK, self.layout.arena_bytes - committed)
+        if more < n_bytes:
+            return False
+        try:
+            self.segment.commit(self.layout.arena(self.rank) + committed, more)
+        except OSError:
+            return False
+        # A finalizer that ran meanwhile in this thread may have grown it as well.
+        arena.set_committed(self.arena, max(committed + more, arena.committed(self.arena)))
+        return True
 
 
 def block_of(array: np.ndarray) -> int:

@@ -19,6 +19,7 @@ SHM = "/dev/shm"
 PREFIX = "nbgrad-"
 F_ADD_SEALS, SEALS = 1033, 0x1 | 0x2 | 0x4  # no more seals, no shrinking, no growing
 CHUNK = 1 << 24
+RESERVE = 1 << 28  # memory that is left to everybody else: without any, the kernel kills the largest process
 MAP_FIXED, MAP_NORESERVE, MAP_FAILED = 0x10, 0x4000, (1 << 64) - 1
 
 # Not Python's mmap: its object would unmap at interpreter exit, below arrays that are still being freed.
@@ -58,7 +59,7 @@ class Segment:
                 f"fewer workers."
             )
         libc.madvise(self.address, size_bytes, mmap.MADV_DONTDUMP)
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()  # a finalizer may need memory, too
 
     @classmethod
     def inherited(cls, size_bytes: int) -> "Segment":
@@ -111,7 +112,7 @@ class Segment:
         """
         available = available_bytes()
         try:
-            if n_bytes > available:
+            if n_bytes > available - RESERVE:
                 raise OSError(errno.ENOMEM, "more than is available")
             os.posix_fallocate(self.descriptor, offset, n_bytes)
         except OSError as error:

@@ -1,10 +1,13 @@
 """Binding: arrays in the arena, their blocks, growth and exhaustion."""
 
+import threading
+
 import numpy as np
 import pytest
 
 from nbgrad.shm import arena
 from nbgrad.shm.binding import block_of
+from nbgrad.shm.segment import CHUNK
 from tests.shm.place import bindings
 
 F8 = np.dtype("f8")
@@ -36,6 +39,38 @@ def test_a_full_arena_gives_none_and_recovers(binding):
     held.pop()
     x = None
     assert binding.empty((1 << 20,), F8) is not None
+
+
+def test_threads_that_need_more_at_the_same_time_commit_it_once(binding, monkeypatch):
+    """Each of them grew it by half as much again: seen, 20 threads took 23 GB for arrays of 132 MB."""
+    n_threads, sizes = 12, []
+    all_there = threading.Barrier(n_threads)
+    commit = binding.segment.commit
+
+    def note(offset, n_bytes):
+        sizes.append(n_bytes)
+        commit(offset, n_bytes)
+
+    def allocate(arena_, n_bytes):
+        block = real(arena_, n_bytes)
+        if block < 0 and not binding.segment.lock._is_owned():
+            all_there.wait(10)  # each has seen that there is too little
+        return block
+
+    real = arena.allocate
+    monkeypatch.setattr(binding.segment, "commit", note)
+    monkeypatch.setattr(arena, "allocate", allocate)
+    held = []
+    threads = [
+        threading.Thread(target=lambda: held.append(binding.empty((1 << 14,), F8)))
+        for _ in range(n_threads)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len({block_of(x) for x in held}) == n_threads
+    assert sizes == [CHUNK]
 
 
 def test_dtypes_that_do_not_travel_get_none(binding):
