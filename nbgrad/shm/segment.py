@@ -19,7 +19,9 @@ SHM = "/dev/shm"
 PREFIX = "nbgrad-"
 F_ADD_SEALS, SEALS = 1033, 0x1 | 0x2 | 0x4  # no more seals, no shrinking, no growing
 CHUNK = 1 << 24
-RESERVE = 1 << 28  # memory that is left to everybody else: without any, the kernel kills the largest process
+RESERVE = (
+    1 << 28
+)  # memory that is left to everybody else: without any, the kernel kills the largest process
 MAP_FIXED, MAP_NORESERVE, MAP_FAILED = 0x10, 0x4000, (1 << 64) - 1
 
 # Not Python's mmap: its object would unmap at interpreter exit, below arrays that are still being freed.
