@@ -110,7 +110,9 @@ class Compiled:
             )  # part of another step, or somebody wants to see each operation
         inputs: list = []
         try:
-            key = flatten(args, inputs), flatten(kwargs, inputs), self.surroundings.key()
+            given = flatten(args, inputs) if args else None
+            named = flatten(kwargs, inputs) if kwargs else None
+            key = given, named, self.surroundings.key()
             program: Any = self.programs.get(key, self)
         except (TypeError, AttributeError):  # an argument without a hash, a sparse tensor
             self.give_up("an argument is neither a dense tensor nor something with a hash")

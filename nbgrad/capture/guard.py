@@ -11,6 +11,7 @@ program; a new key is a new recording.  What it describes, per thing:
 
 import types
 from collections.abc import Callable
+from operator import is_
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from nbgrad.autograd.tensor import Tensor
 from nbgrad.nn import Module
 
 PLAIN = (int, float, bool, str, bytes, type(None))
+CHANGING = (Module, list, dict, types.MethodType)  # of one object, `seen` may say different things
 
 
 def flatten(x: Any, arrays: list) -> Any:
@@ -80,20 +82,29 @@ class Surroundings:
             name for name in names
             if name in self.globals and not isinstance(self.globals[name], types.ModuleType | type)
         ]  # fmt: skip
-        self.keep: list = []
+        # What `key` met last and said, where it says the same of these objects each time; one word, as threads share it.
+        self.last: tuple[list, tuple] = ([], ())
 
     def key(self) -> tuple:
         """A description of all of it now."""
-        return (
-            is_grad_enabled(),
-            seen(self.owner),
-            tuple([seen(contents(cell)) for cell in self.cells]),
-            tuple([seen(self.globals.get(name)) for name in self.names]),
-        )
+        now = self.hold()
+        before, known = self.last
+        if known and all(map(is_, now, before)):
+            return known
+        found = (seen(self.owner), *map(seen, now))
+        if not any(isinstance(x, CHANGING) for x in (self.owner, *now)):
+            self.last = now, found
+        return found
 
     def hold(self) -> list:
-        """The objects whose ids are in `key`, so that the ids stay theirs."""
-        return [contents(cell) for cell in self.cells] + [self.globals.get(n) for n in self.names]
+        """What the function sees now.  Who keeps it knows that the ids in `key` stay theirs."""
+        try:
+            found = [cell.cell_contents for cell in self.cells]
+        except ValueError:  # a variable that is not set yet
+            found = [contents(cell) for cell in self.cells]
+        found += [self.globals.get(name) for name in self.names]
+        found.append(is_grad_enabled())
+        return found
 
 
 def contents(cell: Any) -> Any:

@@ -22,6 +22,7 @@ import numpy as np
 
 from nbgrad.capture.lower import Instruction, fused, lowered, used
 from nbgrad.capture.machine import HEADER, N_WORDS, OUTSIDE, ROUTINES, TILE
+from nbgrad.capture.prune import pruned
 from nbgrad.capture.trace import Trace, Value, used_by, values_in
 
 LINE = 64  # bytes of a cache line
@@ -58,7 +59,7 @@ class Plan:
         self.items: list[Any] = []
         self.keep: list[Any] = []  # memory of the program
         self.block, self.used = np.empty(0, np.uint8), 0
-        steps = trace.steps
+        steps = pruned(trace)
         instructions = lowered(steps)
         shown = set(values_in(trace.result))
         for place, step in enumerate(steps):

@@ -28,6 +28,7 @@ from nbgrad.autograd.node import Node
 from nbgrad.autograd.sparse import copied
 from nbgrad.autograd.tensor import Tensor
 from nbgrad.autograd.versions import Latest
+from nbgrad.capture.prune import is_same_each_time
 from nbgrad.capture.trace import (
     Op,
     Outside,
@@ -297,7 +298,9 @@ class Recorder:
                 self.refuse(f"{node.name!r} has a sparse gradient")
                 cotangent = np.asarray(cotangent.to_dense())
             step.is_new.append(id(cotangent) not in self.values)
-            step.out.append(self.new(cotangent) if step.is_new[-1] else self.values[id(cotangent)])
+            if step.is_new[-1]:
+                self.new(cotangent, is_same_each_time(op, given, cotangent))
+            step.out.append(self.values[id(cotangent)])
         for edge, cotangent, value in zip(node.edges, cotangents, step.out):
             if edge is not None and value is not None:
                 self.add(sums, owned, edge[0], edge[1], cotangent)

@@ -14,6 +14,7 @@
 Names: `a` argument, `v` value, `r` residuals, `f` forward, `b` VJP, `t` tensor, `p` program, `k` any other object.
 """
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,7 @@ from nbgrad.capture.trace import (
     values_in,
 )
 from nbgrad.errors import ShapeError
+from nbgrad.shm.binding import IN_ARENA_BYTES
 
 PLAIN = (int, bool, str, type(None))
 
@@ -74,6 +76,7 @@ class Text:
             "copied": copied,
             "differs": differs,
             "empty": empty,
+            "np_empty": np.empty,
             "keep": keep,
             "run": interpreter() if plan.runs else None,
             "store": engine.store,
@@ -81,6 +84,10 @@ class Text:
         self.names: dict[int, str] = {}  # id of an object -> its name
         self.plan = plan
         self.alias: dict[Value, Value] = {}  # sums in place: value -> the one whose array it is
+        # In memory that nobody else has: made by a run, and for one use.
+        uses = Counter(value for item in plan.items for value in gets(item))
+        made = (value for run in plan.runs for value in run.gives)
+        self.fresh = {value for value in made if uses[value] == 1}
         self.lines = [f"def replay({', '.join(f'a{k}' for k in range(n_inputs))}):"]
         self.last = self.last_uses()
         for place, item in enumerate(plan.items):
@@ -96,7 +103,7 @@ class Text:
         """The values whose last use is at a place."""
         last: dict[Value, int] = {}
         for place, item in enumerate(self.plan.items):
-            for value in item.gets if isinstance(item, Run) else used_by(item):
+            for value in gets(item):
                 last[value] = place
             for value in made_by(item):
                 last.setdefault(value, place)
@@ -162,7 +169,9 @@ class Text:
         if isinstance(item, Run):
             self.write_run(item)
         elif isinstance(item, Read):
-            source = f"array({self.tensor(item.tensor)})"
+            source = self.tensor(item.tensor)
+            is_given = isinstance(item.tensor, int)  # it may be an array
+            source = f"array({source})" if is_given else f"{source}.array"
             self.add(f"{self.value(item.out)} = {source}")
         elif isinstance(item, Op):
             outs = ", ".join(map(self.value, item.out)) if type(item.out) is list else ""
@@ -181,7 +190,9 @@ class Text:
             self.write_sum(item)
         elif isinstance(item, Store):
             leaf, g = self.tensor(item.leaf), self.value(item.value)
-            if item.value in ends and item.value.constant is None:
+            if item.value in ends and item.value in self.fresh:
+                self.add(f"store({leaf}, {g})")
+            elif item.value in ends and item.value.constant is None:
                 self.add(f"box.append({g}); {g} = None; keep({leaf}, box)")
                 ends = [value for value in ends if value is not item.value]
             else:
@@ -202,9 +213,10 @@ class Text:
         if not run.instructions:
             return
         for value in run.gives:
-            self.add(
-                f"{self.value(value)} = empty({self.expression(run.shape)}, {self.named('d', run.dtype)})"
-            )
+            is_small = run.size * run.dtype.itemsize < IN_ARENA_BYTES
+            make = "np_empty" if is_small else "empty"
+            shape, dtype = self.expression(run.shape), self.named("d", run.dtype)
+            self.add(f"{self.value(value)} = {make}({shape}, {dtype})")
         arrays = ", ".join(map(self.value, (*run.gets, *run.gives)))
         program = self.named("p", run.program)
         self.add(f"run({program}, {arrays}) or differs({self.named('k', run)})")
@@ -216,6 +228,11 @@ class Text:
         else:
             x, total = self.value(item.x), self.value(item.total)
             self.add(f"{self.value(item.out)} = added({total}, {x})")
+
+
+def gets(item: Any) -> list[Value]:
+    """The values that an item reads."""
+    return item.gets if isinstance(item, Run) else list(used_by(item))
 
 
 def made_by(item: Any) -> list[Value]:

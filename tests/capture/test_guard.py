@@ -76,3 +76,29 @@ def test_an_unset_variable_of_a_closure_is_fine():
     before = Surroundings(step).key()
     later = 3
     assert Surroundings(step).key() != before
+
+
+def test_objects_that_change_are_looked_at_again():
+    grown, model = [1], nb.nn.Dropout()
+
+    def of_list():
+        return grown
+
+    def of_model():
+        return model
+
+    surroundings = Surroundings(of_list), Surroundings(of_model)
+    before = [one.key() for one in surroundings]
+    assert [one.key() for one in surroundings] == before
+    grown.append(2)
+    model.eval()
+    assert all(one.key() != key for one, key in zip(surroundings, before, strict=True))
+
+
+def test_the_mode_of_gradients_is_part_of_the_key():
+    x = nb.ones(1)
+    surroundings = Surroundings(lambda: x)
+    before = surroundings.key()
+    with nb.no_grad():
+        assert surroundings.key() != before
+    assert surroundings.key() == before

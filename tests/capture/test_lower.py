@@ -61,7 +61,8 @@ def test_both_dtypes(dtype):
         return step, [w]
 
     step = check_same(build, batches((7,), dtype=dtype))
-    assert step.statistics().instructions == 8
+    # w x, tanh; 2 g, -g, the slope of tanh, a sum: nobody sees the loss, nor what only it is made of
+    assert step.statistics().instructions == 6
 
 
 def test_broadcasting_stays_a_call():
@@ -89,7 +90,9 @@ def test_a_gradient_that_nobody_wants_is_not_computed():
 
     step(nb.ones(3))
     step(nb.ones(3))
-    assert step.statistics().instructions == 2  # w * x and its gradient; no exp
+    assert (
+        step.statistics().instructions == 1
+    )  # the gradient of w; no exp, and no loss that nobody sees
 
 
 def test_every_rule_is_of_an_operation():
