@@ -12,6 +12,7 @@ import json
 import os
 import platform
 import random
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -29,13 +30,17 @@ from stats import compare, summary
 HIDDEN = argparse.SUPPRESS
 ROOT = Path(__file__).resolve().parents[1]
 TORCH_PYTHON = "NBGRAD_PERF_TORCH_PYTHON"
+JAX_PYTHON = "NBGRAD_PERF_JAX_PYTHON"
+PYTHONS = {"torch": TORCH_PYTHON, "torch.compile": TORCH_PYTHON, "jax": JAX_PYTHON}
+COMPILERS = ("g++", "c++", "clang++")
 UNITS = {"ns": 1.0, "%": 1.0, "us": 1e3, "ms": 1e6, "s": 1e9}
 
 EPILOG = f"""\
 ratio = the other side's time / nbgrad's (above 1: nbgrad is faster), the median over rounds, with its 95 % bootstrap
 interval.  A/A = the same ratio of nbgrad against itself in the same rounds: what noise alone makes.
 
-{TORCH_PYTHON} names a Python that has torch, when this one has not.
+{TORCH_PYTHON} names a Python that has torch, when this one has not, {JAX_PYTHON} one that has jax.  Scripts with captured
+steps compare them with jax.jit and torch.compile by --against jax and --against torch.compile.
 --json adds one line per figure to FILE: name, ratio, interval, A/A, load, versions and the columns of the table."""
 
 
@@ -88,11 +93,11 @@ def flags(description, against="torch"):
     parser.add_argument("--json", metavar="FILE", help="add one JSON line per figure to FILE")
     parser.add_argument(
         "--against",
-        metavar="torch|none|REV",
+        metavar="torch|torch.compile|jax|none|REV",
         default=against,
-        help="the other side: torch, none, or a git revision of nbgrad (default: %(default)s)",
+        help="the other side: torch, torch.compile, jax, none, or a git revision of nbgrad (default: %(default)s)",
     )
-    parser.add_argument("--side", choices=["nbgrad", "torch"], help=HIDDEN)
+    parser.add_argument("--side", choices=["nbgrad", *PYTHONS], help=HIDDEN)
     return parser
 
 
@@ -107,16 +112,21 @@ def git(*command):
     return done.stdout.strip()
 
 
-def torch_python():
-    """A Python that has torch, or None after saying so."""
-    python = os.environ.get(TORCH_PYTHON, sys.executable)
-    probe = "import importlib.util as u; raise SystemExit(u.find_spec('torch') is None)"
-    if subprocess.run([python, "-c", probe], check=False, timeout=60).returncode == 0:
-        return python
-    print(
-        f"# torch is not installed for {python} ({TORCH_PYTHON} names another): nbgrad's figures only"
-    )
-    return None
+def python_with(framework):
+    """A Python that has what a framework needs, or None after saying so."""
+    package, _, rest = framework.partition(".")
+    variable = PYTHONS[framework]
+    python = os.environ.get(variable, sys.executable)
+    probe = f"import importlib.util as u; raise SystemExit(u.find_spec({package!r}) is None)"
+    if subprocess.run([python, "-c", probe], check=False, timeout=60).returncode != 0:
+        print(
+            f"# {package} is not installed for {python} ({variable} names another): nbgrad's figures only"
+        )
+        return None
+    if rest and not any(map(shutil.which, COMPILERS)):
+        print(f"# {framework} needs a C++ compiler, and there is none: nbgrad's figures only")
+        return None
+    return python
 
 
 class Table:
@@ -289,9 +299,9 @@ def both_places(against, stack, folder):
     here = ("nbgrad", "nbgrad", sys.executable, ROOT)
     if against == "none":
         return [here], None
-    if against == "torch":
-        python = torch_python()
-        return ([here, ("torch", "torch", python, None)], "torch") if python else ([here], None)
+    if against in PYTHONS:
+        python = python_with(against)
+        return ([here, (against, against, python, None)], against) if python else ([here], None)
     ours, its = stack.enter_context(built(ROOT, against, folder))
     return [("nbgrad", "nbgrad", ours, None), (against, "nbgrad", its, None)], against
 

@@ -5,7 +5,8 @@
     LSTM         128 units, 64 steps, batch 32
     transformer  2 layers, d=128, 4 heads, 64 positions, batch 16
 
-"captured" is the same step by `nb.compile`, against the same eager torch.
+"captured" is the same step by `nb.compile`, against the same eager torch; by --against torch.compile or --against jax (the MLPs)
+against the same step compiled there.
 
 Both sides start from the same parameters, made by NumPy, and take the same batches: the first loss must be the same number
 on both, and losses must fall.
@@ -15,7 +16,9 @@ import math
 import time
 
 import common
+import jax_steps
 import numpy as np
+from sides import Absent
 
 LR, MOMENTUM = 0.01, 0.9
 
@@ -81,43 +84,61 @@ MODELS = {  # name: (model, shape of a batch)
 }
 
 
-def same_start(lib, model):
+def start_of(shapes):
     """Parameters that do not depend on the framework: uniform, scaled by the length of rows."""
     rng = np.random.default_rng(0)
     state = {}
-    for name, p in sorted(model.state_dict().items()):
-        shape = tuple(p.shape)
+    for name, shape in sorted(shapes.items()):
         if "norm" in name:
             values = np.full(shape, 1.0 if name.endswith("weight") else 0.0)
         else:
             values = rng.uniform(-1, 1, shape) / math.sqrt(math.prod(shape[1:]) or 1)
-        state[name] = lib.tensor(values.astype(np.float32))
-    model.load_state_dict(state)
+        state[name] = values.astype(np.float32)
+    return state
+
+
+def step_of(lib, name, captured):
+    """`train(x, labels)`, a training step of a model; captured where there is such a thing."""
+    model = MODELS[name][0](lib)
+    start = start_of({key: tuple(p.shape) for key, p in model.state_dict().items()})
+    model.load_state_dict({key: lib.tensor(values) for key, values in start.items()})
+    optimizer = lib.optim.SGD(model.parameters(), lr=LR, momentum=MOMENTUM)
+    loss_of = lib.functional.cross_entropy
+
+    def train(x, y):
+        optimizer.zero_grad()
+        loss = loss_of(model(x), y)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return lib.captured(train) if captured else train
+
+
+def by_jax(lib, name):
+    """The same, by jax.jit."""
+    if not name.startswith("MLP"):
+        raise Absent("only the MLPs are written for it")
+    sizes = {"0": (512, 784), "2": (512, 512), "4": (10, 512)}
+    shapes = {f"{layer}.weight": shape for layer, shape in sizes.items()}
+    shapes |= {f"{layer}.bias": shape[:1] for layer, shape in sizes.items()}
+    return jax_steps.mlp(lib.package, start_of(shapes), LR, MOMENTUM)
 
 
 def steps(name, captured=False):
     """Setup of a figure: training steps of one model; captured by `nb.compile` where there is such a thing."""
-    make, shape = MODELS[name]
+    shape = MODELS[name][1]
 
     def setup(lib):
-        model = make(lib)
-        same_start(lib, model)
+        if lib.framework not in ("nbgrad", "torch") and not captured:
+            raise Absent("it is captured steps that are compared with it")
+        is_jax = lib.framework == "jax"
+        train = by_jax(lib, name) if is_jax else step_of(lib, name, captured)
+        tensor = lib.numpy.asarray if is_jax else lib.tensor
         rng = np.random.default_rng(1)
-        batches = [lib.tensor(rng.standard_normal(shape).astype(np.float32)) for _ in range(4)]
-        labels = [lib.tensor(rng.integers(0, 10, shape[0])) for _ in range(4)]
-        optimizer = lib.optim.SGD(model.parameters(), lr=LR, momentum=MOMENTUM)
-        loss_of = lib.functional.cross_entropy
+        batches = [tensor(rng.standard_normal(shape).astype(np.float32)) for _ in range(4)]
+        labels = [tensor(rng.integers(0, 10, shape[0])) for _ in range(4)]
         losses = []
-
-        def train(x, y):
-            optimizer.zero_grad()
-            loss = loss_of(model(x), y)
-            loss.backward()
-            optimizer.step()
-            return loss
-
-        if captured and lib.framework == "nbgrad":
-            train = lib.package.compile(train)
 
         def step():
             k = len(losses) % 4
@@ -144,7 +165,7 @@ def steps(name, captured=False):
     return setup
 
 
-# What both frameworks give for the parameters and the batch of seed 0 and 1.
+# What all frameworks give for the parameters and the batch of seed 0 and 1.
 FIRST_LOSSES = dict(zip(MODELS, (2.60608, 2.54010, 2.73179, 2.52665, 2.54538), strict=True))
 
 FIGURES = [

@@ -4,12 +4,14 @@ A chain of 1,000 operations, `y = y * w` and `y = y + b` in turn, on tensors of 
 process; then the backward pass of its sum.  Time per operation, forward, backward and both.  The gradients of
 every pass are checked.
 
-"captured" is the same by `nb.compile`, against the same eager torch: nothing in this script captures there.
+"captured" is the same by `nb.compile`, against the same eager torch, or by --against jax against jax.jit.
 """
 
 import time
 
 import common
+import jax_steps
+from sides import Absent
 
 OPERATIONS = 1000
 
@@ -18,6 +20,8 @@ def chain(size):
     """Setup of a figure: forward and backward of the chain on tensors of `size` elements."""
 
     def setup(lib):
+        if lib.framework not in ("nbgrad", "torch"):
+            raise Absent("it does not run eagerly")
         x, w, b = (lib.ones(size, requires_grad=True) for _ in range(3))
         pairs = range(OPERATIONS // 2)
         expected = (1.0, sum(range(1, len(pairs) + 1)), float(len(pairs)))  # w = b = 1: y counts up
@@ -53,6 +57,10 @@ def captured(size):
     """Setup of a figure: replays of a recorded step, forward and backward of the chain; eager where there is no compile."""
 
     def setup(lib):
+        if lib.framework == "torch.compile":
+            raise Absent("it takes minutes to compile a chain")
+        if lib.framework == "jax":
+            return by_jax(lib, size)
         x, w, b = (lib.ones(size, requires_grad=True) for _ in range(3))
         pairs = range(OPERATIONS // 2)
         expected = (1.0, sum(range(1, len(pairs) + 1)), float(len(pairs)))
@@ -66,7 +74,7 @@ def captured(size):
             loss = y.sum()
             loss.backward()
 
-        run = lib.package.compile(step) if lib.framework == "nbgrad" else step
+        run = lib.captured(step)
 
         def block(count):
             both = []
@@ -86,6 +94,28 @@ def captured(size):
         return block
 
     return setup
+
+
+def by_jax(lib, size):
+    """The block of the captured figure, by jax.jit."""
+    run = jax_steps.chain(lib.package, size, OPERATIONS)
+    pairs = OPERATIONS // 2
+    expected = (1.0, sum(range(1, pairs + 1)), float(pairs))
+    clock = time.perf_counter_ns
+
+    def block(count):
+        both = []
+        for _ in range(count):
+            start = clock()
+            grads = run()
+            both.append((clock() - start) / OPERATIONS)
+            found = tuple(float(g[size - 1]) for g in grads)
+            if found != expected:
+                raise AssertionError(f"gradients of x, w, b: {found}, expected {expected}")
+        return both
+
+    block(1)  # compiles
+    return block
 
 
 FIGURES = [

@@ -117,7 +117,7 @@ class Side:
     label : str
         Name in messages.
     framework : str
-        "nbgrad" or "torch".
+        "nbgrad", "torch", "torch.compile" or "jax".
     python, script : path
         Interpreter and program text of the child.
     folder : path
@@ -287,7 +287,7 @@ def measured(block, warm, count):
 
 def is_absence(error):
     """Whether a script looked for a name in vain, rather than that the code of the side is broken."""
-    packages = ("nbgrad", "torch")
+    packages = ("nbgrad", "torch", "jax")
     if isinstance(error, ModuleNotFoundError):
         return str(error.name).partition(".")[0] in packages
     frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__))

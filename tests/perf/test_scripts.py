@@ -156,3 +156,30 @@ def test_without_torch_the_script_says_so_and_goes_on(tmp_path, monkeypatch):
     assert done.returncode == 0, done.stderr
     assert "torch is not installed" in done.stdout
     assert "1 element, forward+backward" in done.stdout
+
+
+@pytest.mark.parametrize("framework", ["jax", "torch.compile"])
+def test_without_what_a_comparison_needs_the_script_says_so(framework, monkeypatch, tmp_path):
+    variable = {"jax": "NBGRAD_PERF_JAX_PYTHON", "torch.compile": "NBGRAD_PERF_TORCH_PYTHON"}[
+        framework
+    ]
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\nexit 1\n")
+    python.chmod(0o755)
+    monkeypatch.setenv(variable, str(python))
+    code = f"import common; print(common.python_with({framework!r}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=PERF)
+    assert done.stdout.splitlines()[-1] == "None", done.stderr
+    assert f"{framework.partition('.')[0]} is not installed" in done.stdout
+
+
+def test_torch_compile_needs_a_compiler(monkeypatch, tmp_path):
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\nexit 0\n")
+    python.chmod(0o755)
+    monkeypatch.setenv("NBGRAD_PERF_TORCH_PYTHON", str(python))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    code = "import common; print(common.python_with('torch.compile'))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=PERF)
+    assert done.stdout.splitlines()[-1] == "None", done.stderr
+    assert "needs a C++ compiler" in done.stdout
