@@ -4,11 +4,12 @@ Numba's own disk cache is not used: it does not see edits in helper files, share
 function, and needs Numba itself to load.
 """
 
+import contextlib
 import types as python_types
 from functools import cache
 from types import SimpleNamespace
 
-from nbgrad.jit import llvm
+from nbgrad.jit import llvm, machine
 from nbgrad.jit.primitive import Primitive
 
 FAST = {
@@ -214,6 +215,21 @@ def numba_type(text):
     return getattr(types, text)
 
 
+@contextlib.contextmanager
+def vectorized_for(target_machine):
+    """Let Numba choose the width of vectors for a target machine of ours: in its own choice they have 256 bits at most."""
+    codegen = tools().registry.cpu_target.target_context.codegen()
+    its = getattr(codegen, "_tm", None)
+    if its is None:  # another Numba: narrower vectors, nothing else
+        yield
+        return
+    codegen._tm = target_machine
+    try:
+        yield
+    finally:
+        codegen._tm = its
+
+
 def compile_module(function, arguments, result, fast, symbol):
     """LLVM module (text parsed anew) in which `function` is called `symbol`, in Numba's calling convention.
 
@@ -227,15 +243,16 @@ def compile_module(function, arguments, result, fast, symbol):
     flags.error_model = "numpy"
     if fast:
         flags.fastmath = tools().FastMathOptions(FAST)
-    compiled = compiler.compile_extra(
-        target.typing_context,
-        target.target_context,
-        numba_function(function),
-        tuple(numba_type(text) for text in arguments),
-        numba_type(result),
-        flags,
-        {},
-    )
+    with vectorized_for(machine.target_machine()):
+        compiled = compiler.compile_extra(
+            target.typing_context,
+            target.target_context,
+            numba_function(function),
+            tuple(numba_type(text) for text in arguments),
+            numba_type(result),
+            flags,
+            {},
+        )
     text = compiled.library.get_llvm_str()
     module = llvm.parse_assembly(text)
     module.get_function(compiled.fndesc.mangled_name).name = symbol

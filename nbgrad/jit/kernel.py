@@ -135,12 +135,15 @@ class Kernel:
         return ("float32", "float64") if self.has_arrays else ("any",)
 
     def compile(self, flavour, symbol):
+        return machine.emit(self.module(flavour, symbol), {symbol})
+
+    def module(self, flavour, symbol):
+        """The LLVM module of one flavour, in which the kernel is called `symbol`."""
         kinds = {"a": f"{flavour}[]", "A": f"{flavour}[]", "k": "int64[]", "u": "uint8[]"}
         kinds |= {"n": "int64", "f": flavour, "d": "float64"}
         result = {"": "void", "d": "float64", "n": "int64"}[self.result]
         arguments = [kinds[letter] for letter, _ in self.arguments]
-        module = compile.compile_module(self.__wrapped__, arguments, result, self.fast, symbol)
-        return machine.emit(module, {symbol})
+        return compile.compile_module(self.__wrapped__, arguments, result, self.fast, symbol)
 
     def slow(self, *args):
         """What the builtin does with arguments it can't take: compile the flavour, or say what is wrong."""
