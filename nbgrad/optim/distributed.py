@@ -99,6 +99,19 @@ def load_state(optimizer: rpc.RRef, state: dict) -> None:
         local.optimizer.load_state_dict(state)
 
 
+@rpc.register
+def set_options(optimizer: rpc.RRef, options: dict) -> None:
+    """On an owner: other options of its optimizer, from the next step on."""
+    local = optimizer.local_value().optimizer
+    with LocalOptimizer.lock:
+        for group in local.param_groups:
+            if unknown := sorted(set(options) - (set(group) - {"params"})):
+                raise ValueError(f"{type(local).__name__} has no option {', '.join(unknown)}")
+            local.check(group | options)
+        for group in local.param_groups:
+            group.update(options)
+
+
 class DistributedOptimizer:
     """Optimizer of parameters that live on several workers; PyTorch's class of that name.
 
@@ -158,6 +171,16 @@ class DistributedOptimizer:
             )
         _is_valid_context(context_id)
         self.on_owners(step, [(context_id,)] * len(self.remote_optimizers))
+
+    def set_options(self, **options: Any) -> None:
+        """Change options of all groups on all owners, from the next step on: `set_options(lr=0.01)`.
+
+        Raises
+        ------
+        ValueError
+            If an optimizer has no such option, or it makes no sense; nothing is changed on that owner.
+        """
+        self.on_owners(set_options, [(options,)] * len(self.remote_optimizers))
 
     def state_dict(self) -> dict[str, dict]:
         """State of the optimizers by the name of their worker, gathered here; tensors are copies.

@@ -4,7 +4,7 @@ from nbgrad.parallel.distributed_data_parallel import DistributedDataParallel
 from nbgrad.parallel.hogwild import Hogwild, HogwildStatistics
 from nbgrad.parallel.parameter_server import ParameterServer, Trainer
 from nbgrad.parallel.pipeline import Pipeline, PipelineStatistics
-from nbgrad.parallel.placement import Placement, place
+from nbgrad.parallel.placement import Placement, place, planned
 from nbgrad.parallel.shared_parameters import SharedParameters, StepStatistics
 
 __all__ = [
@@ -19,4 +19,5 @@ __all__ = [
     "StepStatistics",
     "Trainer",
     "place",
+    "planned",
 ]

@@ -84,6 +84,27 @@ def shares(usable: set[int], by_node: list[list[int]], world: int) -> list[tuple
     return found
 
 
+def planned(
+    rank: int, world: int, *, pin: bool | None = None, threads: int | None = None
+) -> Placement:
+    """What `place` decides for a worker of a group of `world`; nothing is changed.
+
+    Examples
+    --------
+    >>> from nbgrad.parallel.placement import planned
+    >>> planned(0, 1, pin=False, threads=1).threads
+    1
+    """
+    usable, by_node, now = os.sched_getaffinity(0), nodes(), get_num_threads()
+    cpus = shares(usable, by_node, world)[rank]
+    if pin is None:
+        pin = os.environ[PIN] == "1" if PIN in os.environ else len(by_node) > 1
+    is_told = any(name in os.environ for name in THREADS)
+    if threads is None:
+        threads = len(cpus) if not is_told and now * world > len(usable) else now
+    return Placement(cpus, pin, threads)
+
+
 def place(group: Any = None, *, pin: bool | None = None, threads: int | None = None) -> Placement:
     """Give this worker its share of the cores.
 
@@ -114,17 +135,10 @@ def place(group: Any = None, *, pin: bool | None = None, threads: int | None = N
     pg = chosen_group(group)
     if pg is None:
         raise ProcessGroupError("place: this process is not in the group")
-    usable, by_node = os.sched_getaffinity(0), nodes()
-    cpus = shares(usable, by_node, pg.size())[pg.me]
-    if pin is None:
-        pin = os.environ[PIN] == "1" if PIN in os.environ else len(by_node) > 1
-    if pin:
-        os.sched_setaffinity(0, cpus)
-    is_told = any(name in os.environ for name in THREADS)
-    if threads is None and not is_told and get_num_threads() * pg.size() > len(usable):
-        threads = len(cpus)
-    if threads is not None and threads != get_num_threads():
-        set_num_threads(threads)
-    placed = Placement(cpus, pin, get_num_threads())
+    placed = planned(pg.me, pg.size(), pin=pin, threads=threads)
+    if placed.is_pinned:
+        os.sched_setaffinity(0, placed.cpus)
+    if placed.threads != get_num_threads():
+        set_num_threads(placed.threads)
     logger.info("%r: %s", pg, placed)
     return placed

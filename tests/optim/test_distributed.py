@@ -92,6 +92,35 @@ def test_no_parameters_are_refused():
         optim.DistributedOptimizer(optim.SGD, [], lr=RATE)
 
 
+def change_options():
+    stages, optimizer = make_all(optim.SGD, lr=RATE)
+    before = [value.numpy() for stage in stages for value in stage.rpc_sync().values()]
+    optimizer.set_options(lr=0.0)
+    still = steps(stages, optimizer, 1)
+    optimizer.set_options(lr=RATE, momentum=0.5)
+    moved = steps(stages, optimizer, 1)
+    options = [part["param_groups"][0] for part in optimizer.state_dict().values()]
+    errors = []
+    for wrong in ({"lr": -1.0}, {"speed": 2}, {"params": []}):
+        try:
+            optimizer.set_options(**wrong)
+        except ValueError as error:
+            errors.append(str(error))
+    return before, still, moved, [(group["lr"], group["momentum"]) for group in options], errors
+
+
+def test_options_change_on_all_owners(group2):
+    before, still, moved, options, errors = group2.call(change_options)
+    assert all((a == b).all() for a, b in zip(before, still))
+    assert sum((a != b).any() for a, b in zip(still, moved)) == 2  # each owner's weight
+    assert options == [(RATE, 0.5)] * 2
+    assert [error.splitlines()[0] for error in errors] == [
+        "Invalid learning rate: -1.0",
+        "SGD has no option speed",
+        "SGD has no option params",
+    ]
+
+
 def steps(stages, optimizer, n):
     x = nb.ones(2, 3)
     for _ in range(n):

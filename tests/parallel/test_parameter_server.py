@@ -97,12 +97,16 @@ def simple(n_steps):
     x = nb.ones(4, 2)
     losses = [trainer.train(lambda: (trainer(x) ** 2).sum()).item() for _ in range(n_steps)]
     values = trainer.state_dict()
+    trainer.train(lambda: (trainer(x) ** 2).sum())
+    trainer.load_state_dict(values)  # back to before that step
+    again = trainer.state_dict()
     trainer.forget()
-    return losses, list(values), values["weight"].shape
+    return losses, values, again
 
 
 def test_train(group2):
-    losses, names, shape = group2.call(simple, 10)
+    losses, values, again = group2.call(simple, 10)
     assert losses[-1] < 0.1 * losses[0] + 1e-6
-    assert names == ["weight", "bias"]
-    assert shape == (1, 2)
+    assert list(values) == ["weight", "bias"]
+    assert values["weight"].shape == (1, 2)
+    assert all((again[name] == value).all() for name, value in values.items())
