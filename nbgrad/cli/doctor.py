@@ -22,7 +22,9 @@ from rich.console import Console
 from rich.table import Table
 
 import nbgrad
+from nbgrad.cli.train_placement import described
 from nbgrad.jit.store import folder
+from nbgrad.parallel import planned
 
 LIBRARIES = ("numpy", "numba", "llvmlite", "psutil", "click", "rich")
 KERNEL = (5, 6)  # the oldest Linux whose futex, memfd and pidfd calls nbgrad relies on
@@ -103,6 +105,18 @@ def probe_blas(environment: Mapping[str, str]) -> Iterator[Finding]:
     yield Finding("BLAS threads", threads or "not set: one per core")
 
 
+def probe_placement() -> Iterator[Finding]:
+    """Where the workers of a group would compute, as many as there are cores, up to four."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+    if usable < 2:
+        return
+    world = min(usable, 4)
+    found = [planned(rank, world) for rank in range(world)]
+    yield Finding(
+        f"{world} workers", described(found), "ok", "NBGRAD_PIN=1 pins them to their cores"
+    )
+
+
 def probe_memory(cgroup: Path = Path("/sys/fs/cgroup")) -> Iterator[Finding]:
     """Memory that there is, and the limits on it: shared memory counts against them too."""
     memory = psutil.virtual_memory()
@@ -167,6 +181,7 @@ def findings() -> list[Finding]:
         *probe_platform(system.system, system.machine, system.release),
         *probe_cpu(),
         *probe_blas(os.environ),
+        *probe_placement(),
         *probe_memory(),
         *probe_shared_memory(),
         *probe_descriptors(),

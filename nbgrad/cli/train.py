@@ -1,17 +1,17 @@
-"""`nbgrad train`: a real model trained across processes by one distributed backward pass, and checked.
+"""`nbgrad train`: a real model trained across processes, and checked.
 
 launcher (this file)                    worker 0            worker 1 ...
-starts the group ──────────────────────▶ trains by RPC ────▶ serves
-shows the journal's lines ◀──journal──── epoch by epoch
+starts the group ──────────────────────▶ train, as the strategy says
+shows the journal's lines ◀──journal──── step by step
 trains again, in one process
 compares loss curves and parameters, prints the summary
 """
 
-import math
 import os
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,33 +19,36 @@ import click
 import numpy as np
 from rich.console import Console
 
+import nbgrad as nb
 from nbgrad import multiprocessing
-from nbgrad.cli import train_alone, train_chars, train_workers
+from nbgrad.cli import (
+    train_alone,
+    train_options,
+    train_picture,
+    train_pipeline,
+    train_server,
+    train_together,
+    train_workers,
+)
 from nbgrad.cli.doctor import versions
 from nbgrad.cli.journal import Tail
-from nbgrad.cli.train_chars import CharsPlan
 from nbgrad.cli.train_loop import JOURNAL, VALUES
-from nbgrad.cli.train_plan import EPOCHS, MAX_WORKERS, Plan
+from nbgrad.cli.train_plan import Plan
 from nbgrad.cli.train_report import max_difference, parameters_difference, summary, write_json
 from nbgrad.cli.train_screen import Screen
-from nbgrad.cli.train_stages import MODELS
+from nbgrad.cli.train_tasks import task_of
 
 POLL_S = 0.05  # how often the launcher looks at the journal
 INTERRUPTED = 130  # exit code after Ctrl-C, as shells have it
-
-
-def finite(context: click.Context, parameter: click.Parameter, value: float) -> float:
-    """A learning rate that is a number."""
-    if not math.isfinite(value):
-        raise click.BadParameter(f"{value} is not a finite number.")
-    return value
-
-
-def writable(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
-    """A file that can be written at the end, looked at before the work starts."""
-    if value is not None and not Path(value).absolute().parent.is_dir():
-        raise click.BadParameter(f"the folder of {value!r} does not exist.")
-    return value
+WORK: dict[str, Callable] = {
+    "model": train_workers.work,
+    "ddp": train_together.work,
+    "shared": train_together.work,
+    "hogwild": train_together.work,
+    "ps": train_server.work,
+    "pipeline": train_pipeline.work,
+}
+SCORES = ("test_accuracy", "test_r2", "test_bits")
 
 
 def since_start_s() -> float:
@@ -67,7 +70,7 @@ class Run:
     n_processes : int
         How many processes.
     screen : Screen
-        Where to show the epochs.
+        Where to show how it goes.
     """
 
     def __init__(self, work: Callable, plan: Plan, n_processes: int, screen: Screen) -> None:
@@ -78,6 +81,7 @@ class Run:
     def follow(self, title: str, figures: dict[str, Any]) -> None:
         """Start, and watch until the end; `figures` are filled as they come."""
         self.screen.begin(title, "starting")
+        nb.manual_seed(self.plan.seed)  # each worker gets a stream of its own, made of this seed
         with tempfile.TemporaryDirectory(prefix="nbgrad-train-") as folder:
             tail, arguments = Tail(Path(folder, JOURNAL)), (self.plan, folder)
             context: Any = multiprocessing.spawn(self.work, arguments, self.n_processes, join=False)
@@ -91,8 +95,10 @@ class Run:
         """Show and keep what the journal says."""
         for line in lines:
             kind = line.pop("kind")
+            if kind in ("step", "epoch"):
+                self.screen.show(line)
+                figures["steps"] = line["step"]
             if kind == "epoch":
-                self.screen.epoch(line["epoch"], line["loss"], line["samples_per_s"])
                 figures.setdefault("first_epoch_done_s", since_start_s())
                 figures.update(epochs_done=line["epoch"], last_loss=line["loss"])
             elif kind == "failed":
@@ -102,104 +108,63 @@ class Run:
                 figures.update(line)
 
 
-def run_both(plan: Plan, screen: Screen, figures: dict[str, Any]) -> None:
-    """Train across processes, train in one process, compare."""
-    across = Run(train_workers.work, plan, plan.workers, screen)
-    across.follow(f"{plan.workers} workers", figures)
-    alone = Run(train_alone.work, plan, 1, screen)
+def run_all(plan: Plan, is_checked: bool, screen: Screen, figures: dict[str, Any]) -> dict:
+    """Train across processes; train in one process, and compare; the loss curves by their names."""
+    across = Run(WORK[plan.strategy], plan, plan.workers, screen)
+    across.follow(f"{plan.workers} workers, {plan.strategy}", figures)
+    curves = {f"{plan.workers} workers, {plan.strategy}": across.losses}
+    if not is_checked:
+        return curves
+    alone = Run(train_alone.work, replace(plan, checkpoint_dir=None), 1, screen)
     check: dict[str, Any] = {}
     alone.follow("one process", check)
     figures["one_process_samples_per_s"] = check["samples_per_s"]
-    figures["loss_curve_max_diff"] = max_difference(across.losses, alone.losses)
-    figures["parameters_max_diff"] = parameters_difference(across.values, alone.values)
+    figures.update({f"one_process_{key}": check[key] for key in SCORES if key in check})
+    if plan.is_synchronous:  # the rest of the curve, after a checkpoint
+        rest = alone.losses[len(alone.losses) - len(across.losses) :]
+        figures["loss_curve_max_diff"] = max_difference(across.losses, rest)
+        figures["parameters_max_diff"] = parameters_difference(across.values, alone.values)
+    return curves | {"one process": alone.losses}
 
 
 @click.command()
-@click.option("--task", type=click.Choice(["digits", "chars"]), default="digits", show_default=True)
-@click.option(
-    "--minutes",
-    type=click.FloatRange(min=0, min_open=True),
-    default=5.0,
-    show_default=True,
-    help="How long --task chars trains.",
-)
-@click.option(
-    "--checkpoint-dir", type=click.Path(file_okay=False), help="Where --task chars keeps its state."
-)
-@click.option("--resume", is_flag=True, help="Go on from the last checkpoint there.")
-@click.option("--model", type=click.Choice(MODELS), default="mlp", show_default=True)
-@click.option(
-    "--workers",
-    type=click.IntRange(2, MAX_WORKERS),
-    default=2,
-    show_default=True,
-    help="Processes; each has one stage of the model.",
-)
-@click.option(
-    "--epochs",
-    type=click.IntRange(min=1),
-    help="Default: " + ", ".join(f"{epochs} for {model}" for model, epochs in EPOCHS.items()) + ".",
-)
-@click.option("--batch-size", type=click.IntRange(min=1), default=64, show_default=True)
-@click.option(
-    "--lr",
-    type=click.FloatRange(min=0, min_open=True),
-    callback=finite,
-    default=0.1,
-    show_default=True,
-    help="Learning rate; the last quarter of the epochs runs at a tenth of it.",
-)
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
-@click.option(
-    "--json",
-    "file",
-    type=click.Path(dir_okay=False, writable=True),
-    callback=writable,
-    metavar="FILE",
-    help="Write the figures to FILE.",
-)
-def train(
-    task: str,
-    minutes: float,
-    checkpoint_dir: str | None,
-    resume: bool,
-    model: str,
-    workers: int,
-    epochs: int | None,
-    batch_size: int,
-    lr: float,
-    seed: int,
-    file: str | None,
-) -> None:
-    """Train a network on handwritten digits across processes, and check it.
+@train_options.all_of_them
+def train(file: str | None, plot: str | None, check: bool | None, **options: Any) -> None:
+    """Train a network across processes, and check it.
 
-    Stage 1 runs on worker 0, stage 2 on worker 1: forward by RPC, backward by one distributed pass,
-    update by the distributed optimizer.  Then the same training runs in one process, and loss
-    curves and final parameters are compared.
+    \b
+    --task      what is learned            --strategy  how the workers share the work
+      digits    handwritten digits           model     stages on workers, one distributed backward pass
+      chars     a transformer that writes    ddp       each a part of the batch, averaged gradients
+      table     a column from the others     shared    the same on one copy of the parameters
+                                             hogwild   the same copy, without waiting
+                                             ps        trainers of a model that lives on worker 0
+                                             pipeline  stages that work at the same time
 
-    With --task chars a small transformer learns to write on all workers at once, and prints what it writes.
+    The same training then runs in one process, and loss curves and final parameters are compared
+    (not after --minutes).  --data reads your own table (CSV, Parquet, NPZ) or text.
     """
-    if resume and checkpoint_dir is None:
-        raise click.UsageError("--resume needs --checkpoint-dir.")
-    if task == "chars":
-        train_chars.follow(
-            CharsPlan(workers, minutes, seed=seed, checkpoint_dir=checkpoint_dir, resume=resume),
-            Console(),
-        )
-        return
-    plan = Plan(model, workers, epochs or EPOCHS[model], batch_size, lr, seed)
+    plan = train_options.plan_of(options)
+    is_checked = train_options.is_checked(plan, check)
+    task = train_options.with_data(plan, task_of)
+    train_options.prepare_folder(plan)
     console = Console()
     figures: dict[str, Any] = {**vars(plan), "interrupted": False, "versions": versions()}
     exit_code = 0
+    curves: dict = {}
     try:
-        with Screen(console, plan.epochs) as screen:
-            run_both(plan, screen, figures)
+        with Screen(console, task.unit) as screen:
+            curves = run_all(plan, is_checked, screen, figures)
     except KeyboardInterrupt:
         console.print("Interrupted. What was done:")
         figures["interrupted"] = True
         exit_code = INTERRUPTED
     figures["wall_s"] = since_start_s()
+    if "sample" in figures:
+        console.print(f"\n{figures['sample']}\n", markup=False, highlight=False)
     console.print(summary(figures))
+    if plot is not None and curves:
+        train_picture.draw(plot, curves, f"nbgrad train --task {plan.task}")
     if file is not None:
-        write_json(file, figures)
+        write_json(file, figures | {"losses": next(iter(curves.values()), [])})
     raise click.exceptions.Exit(exit_code)

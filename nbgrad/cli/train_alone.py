@@ -1,4 +1,4 @@
-"""The training run that the other is checked against: all stages in one process, no RPC, no context."""
+"""The training run that the others are checked against: the whole model in one process, no RPC, no context."""
 
 from pathlib import Path
 from typing import Any
@@ -6,41 +6,47 @@ from typing import Any
 import numpy as np
 
 import nbgrad as nb
-from nbgrad import nn, optim
-from nbgrad.cli.train_loop import drive
-from nbgrad.cli.train_plan import MOMENTUM, WEIGHT_DECAY, Plan
-from nbgrad.cli.train_stages import Stage
+from nbgrad import optim
+from nbgrad.cli.train_loop import System, drive
+from nbgrad.cli.train_plan import Plan
+from nbgrad.cli.train_stages import whole
+from nbgrad.cli.train_task import Task
+from nbgrad.cli.train_tasks import task_of
 
 
-class OneProcess:
-    """All stages in this process and plain `loss.backward()`; see `train_loop.System`."""
+def set_rate(optimizer: optim.Optimizer, rate: float) -> None:
+    """Let the optimizer go on at that learning rate."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate
 
-    def __init__(self, plan: Plan) -> None:
-        stages = [Stage(plan.model, k, plan.workers, plan.seed) for k in range(plan.workers)]
-        self.model = nn.Sequential(*stages)
 
-    def set_rate(self, lr: float) -> None:
-        parameters = self.model.parameters()
-        self.optimizer = optim.SGD(parameters, lr, momentum=MOMENTUM, weight_decay=WEIGHT_DECAY)
+class OneProcess(System):
+    """The whole model in this process and plain `loss.backward()`."""
 
-    def step(self, x: np.ndarray, y: np.ndarray) -> float:
-        loss = nn.functional.cross_entropy(self.model(nb.from_numpy(x)), nb.from_numpy(y))
+    def __init__(self, task: Task, plan: Plan) -> None:
+        self.task, self.model = task, whole(task, plan.seed)
+        self.optimizer = task.optimizer(self.model.parameters(), lr=plan.lr, **task.options)
+
+    def step(self, x: np.ndarray, y: np.ndarray, rate: float) -> float:
+        loss = self.task.loss(self.model(nb.from_numpy(x)), nb.from_numpy(y))
         self.optimizer.zero_grad()
         loss.backward()
+        set_rate(self.optimizer, rate)
         self.optimizer.step()
         return loss.item()
 
-    def logits(self, x: np.ndarray) -> np.ndarray:
-        with nb.no_grad():
-            return self.model(nb.from_numpy(x)).numpy()
-
     def values(self) -> list[np.ndarray]:
-        return [p.detach().numpy() for p in self.model.parameters()]
+        return self.model.values()
 
-    def figures(self) -> dict[str, Any]:
-        return {}
+    def state_dict(self) -> dict[str, Any]:
+        return {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
 
 
 def work(rank: int, plan: Plan, folder: str) -> None:
     """What the one process runs.  It is a fresh one, started as the workers are, with the same BLAS threads."""
-    drive(plan, OneProcess(plan), Path(folder))
+    task = task_of(plan)
+    drive(plan, task, OneProcess(task, plan), Path(folder))

@@ -39,9 +39,29 @@ def difference(value: float) -> str:
     return "none: bit-identical" if value == 0 else f"{value:.3g}"
 
 
+def percent(part: float) -> str:
+    """A part for a person."""
+    return f"{100 * part:.2f} %"
+
+
+def bits(value: float) -> str:
+    """Bits per character."""
+    return f"{value:.3f} bits per character"
+
+
 ROWS = (  # key of the figures, what it is called, how it is written
-    ("test_accuracy", "test accuracy", lambda v: f"{100 * v:.2f} %"),
+    ("test_accuracy", "test accuracy", percent),
+    ("one_process_test_accuracy", "test accuracy of one process", percent),
+    ("test_r2", "variance explained in test rows", percent),
+    ("one_process_test_r2", "variance explained by one process", percent),
+    ("test_rmse", "root mean square error in test rows", lambda v: f"{v:.4g}"),
+    ("test_bits", "held-out text", bits),
+    ("one_process_test_bits", "held-out text, one process", bits),
+    ("unigram_bits", "  counting single characters", bits),
+    ("bigram_bits", "  counting pairs", bits),
+    ("trigram_bits", "  counting triples", bits),
     ("samples_per_s", "training speed", lambda v: f"{v:,.0f} samples/s"),
+    ("placement", "placement of the workers", str),
     ("hops", "backward hops", lambda v: f"{v:,}"),
     (
         "hop_us_median",
@@ -50,10 +70,15 @@ ROWS = (  # key of the figures, what it is called, how it is written
     ),
     ("bytes_zero_copy", "sent without a copy", size),
     ("bytes_copied", "sent by copying", size),
+    ("bytes_moved", "moved by the steps of worker 0", size),
+    ("mean_staleness", "steps of others within a step", lambda v: f"{v:.2f} on average"),
+    ("bubble", "idle in the pipeline", percent),
+    ("ideal_bubble", "  idle by the schedule alone", percent),
     ("loss_curve_max_diff", "loss curve against one process", difference),
     ("parameters_max_diff", "final parameters against one process", difference),
     ("one_process_samples_per_s", "speed in one process", lambda v: f"{v:,.0f} samples/s"),
     ("epochs_done", "epochs", lambda v: f"{v}"),
+    ("steps", "steps", lambda v: f"{v:,}"),
     ("last_loss", "loss of the last epoch", lambda v: f"{v:.4f}"),
     ("first_epoch_done_s", "first epoch done after", lambda v: f"{v:.1f} s"),
     ("wall_s", "wall time", lambda v: f"{v:.1f} s"),

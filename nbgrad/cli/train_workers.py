@@ -1,4 +1,4 @@
-"""The training run across processes: stage k on worker k, driven by worker 0.
+"""The strategy `model`: stage k on worker k, driven by worker 0.
 
     worker 0                                     worker 1
     stage 0 ──activations, one call──▶ stage 1
@@ -10,6 +10,7 @@
 Worker 0 runs the loop, the others only serve.
 """
 
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,19 @@ from typing import Any
 import numpy as np
 
 import nbgrad as nb
-from nbgrad import dist_autograd, nn, optim, rpc
-from nbgrad.cli.train_loop import drive
-from nbgrad.cli.train_plan import MOMENTUM, WEIGHT_DECAY, Plan
+from nbgrad import dist_autograd, optim, rpc
+from nbgrad.cli.train_loop import System, drive
+from nbgrad.cli.train_placement import described
+from nbgrad.cli.train_plan import Plan
 from nbgrad.cli.train_stages import Stage
+from nbgrad.cli.train_task import Task
+from nbgrad.cli.train_tasks import task_of
+from nbgrad.parallel import Placement
+
+
+def stage_of(plan, index):
+    """On the owner of a stage: make it."""
+    return Stage(task_of(plan), index, plan.workers, plan.seed)
 
 
 def run_stage(stage, x):
@@ -38,24 +48,36 @@ def stage_values(stage):
     return stage.local_value().values()
 
 
-class AcrossWorkers:
-    """Stage 0 here, the others each on a worker of their own; see `train_loop.System`."""
+def state_of(stage):
+    """On the owner of `stage`: its state, for a checkpoint."""
+    return stage.local_value().state_dict()
 
-    def __init__(self, plan: Plan) -> None:
+
+def load_state(stage, state):
+    """On the owner of `stage`: go on from a state."""
+    stage.local_value().load_state_dict(state)
+
+
+def placement():
+    """On any worker: where it computes.  The workers take turns, so each may use all cores."""
+    return Placement(tuple(sorted(os.sched_getaffinity(0))), False, nb.get_num_threads())
+
+
+class AcrossWorkers(System):
+    """Stage 0 here, the others each on a worker of their own."""
+
+    def __init__(self, task: Task, plan: Plan) -> None:
         n = plan.workers
-        self.first = Stage(plan.model, 0, n, plan.seed)
-        self.others = [
-            rpc.remote(f"worker{k}", Stage, args=(plan.model, k, n, plan.seed)) for k in range(1, n)
-        ]
+        self.task, self.first = task, Stage(task, 0, n, plan.seed)
+        self.others = [rpc.remote(f"worker{k}", stage_of, args=(plan, k)) for k in range(1, n)]
         self.parameters = [rpc.RRef(p) for p in self.first.parameters()]
         for stage in self.others:
             self.parameters += rpc.rpc_sync(stage.owner(), parameter_rrefs, args=(stage,))
-        self.hop_ns: list[int] = []
-
-    def set_rate(self, lr: float) -> None:
         self.optimizer = optim.DistributedOptimizer(
-            optim.SGD, self.parameters, lr=lr, momentum=MOMENTUM, weight_decay=WEIGHT_DECAY
+            task.optimizer, self.parameters, lr=plan.lr, **task.options
         )
+        self.rate = plan.lr
+        self.hop_ns: list[int] = []
 
     def forward(self, x: nb.Tensor) -> nb.Tensor:
         x = self.first(x)
@@ -81,17 +103,15 @@ class AcrossWorkers:
         y.register_hook(leaves)
         x.register_hook(is_back)
 
-    def step(self, x: np.ndarray, y: np.ndarray) -> float:
+    def step(self, x: np.ndarray, y: np.ndarray, rate: float) -> float:
+        if rate != self.rate:
+            self.optimizer.set_options(lr=rate)
+            self.rate = rate
         with dist_autograd.context() as context_id:
-            logits = self.forward(nb.from_numpy(x))
-            loss = nn.functional.cross_entropy(logits, nb.from_numpy(y))
+            loss = self.task.loss(self.forward(nb.from_numpy(x)), nb.from_numpy(y))
             dist_autograd.backward(context_id, [loss])
             self.optimizer.step(context_id)
             return loss.item()
-
-    def logits(self, x: np.ndarray) -> np.ndarray:
-        with nb.no_grad():
-            return self.forward(nb.from_numpy(x)).detach().numpy()
 
     def values(self) -> list[np.ndarray]:
         found = self.first.values()
@@ -99,11 +119,25 @@ class AcrossWorkers:
             found += rpc.rpc_sync(stage.owner(), stage_values, args=(stage,))
         return found
 
+    def state_dict(self) -> dict[str, Any]:
+        stages = [self.first.state_dict()]
+        stages += [rpc.rpc_sync(s.owner(), state_of, args=(s,)) for s in self.others]
+        return {"stages": stages, "optimizer": self.optimizer.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        first, *others = state["stages"]
+        self.first.load_state_dict(first)
+        for stage, values in zip(self.others, others, strict=True):
+            rpc.rpc_sync(stage.owner(), load_state, args=(stage, values))
+        self.optimizer.load_state_dict(state["optimizer"])
+
     def figures(self) -> dict[str, Any]:
         owners = [stage.owner() for stage in self.others]
         sent = [rpc.statistics()]
         sent += [rpc.rpc_sync(owner, rpc.statistics) for owner in owners]
+        found = [placement()] + [rpc.rpc_sync(owner, placement) for owner in owners]
         return {
+            "placement": described(found),
             "hops": len(self.hop_ns),
             "hop_us_median": float(np.median(self.hop_ns)) / 1e3,
             "messages": sum(one.messages for one in sent),
@@ -116,5 +150,6 @@ def work(rank: int, plan: Plan, folder: str) -> None:
     """What each worker runs; all but worker 0 only serve."""
     rpc.init_rpc(f"worker{rank}", rank=rank, world_size=plan.workers)
     if rank == 0:
-        drive(plan, AcrossWorkers(plan), Path(folder))
+        task = task_of(plan)
+        drive(plan, task, AcrossWorkers(task, plan), Path(folder))
     rpc.shutdown()

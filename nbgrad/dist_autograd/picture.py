@@ -67,6 +67,23 @@ def rows(keys: Sequence[tuple], arrows: dict[Any, list], column: dict) -> tuple[
     return {node: bands[node[0]][0] + within[node] for node in keys}, bands
 
 
+def empty_figure(size_inches: tuple[float, float], dpi: float, instead: str) -> Any:
+    """A figure of matplotlib to draw on; `instead` tells what helps without it.
+
+    Raises
+    ------
+    ImportError
+        If it is not installed.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ImportError(
+            f"pictures are drawn by matplotlib, which is not installed: pip install 'nbgrad[plot]'. Without it, {instead}"
+        ) from error
+    return Figure(figsize=size_inches, dpi=dpi)
+
+
 def svg(nodes: Sequence[Any], arrows: dict[tuple, list], title: str) -> str:
     """The picture of `GraphNode`s as the text of an SVG file.
 
@@ -75,15 +92,11 @@ def svg(nodes: Sequence[Any], arrows: dict[tuple, list], title: str) -> str:
     ImportError
         If matplotlib is not installed.
     """
-    try:
-        import matplotlib
-        from matplotlib.figure import Figure
-        from matplotlib.patches import Rectangle
-    except ImportError as error:
-        raise ImportError(
-            "pictures of graphs are drawn by matplotlib, which is not installed: pip install 'nbgrad[plot]'. Without it, "
-            "Graph.dot() gives the graph in Graphviz's language (`dot -Tsvg` draws that), and str(graph) gives it as text"
-        ) from error
+    instead = "Graph.dot() gives the graph in Graphviz's language (`dot -Tsvg` draws that), and str(graph) gives it as text"
+    figure = empty_figure((1, 1), 72, instead)  # dots per inch of SVG
+    import matplotlib
+    from matplotlib.patches import Rectangle
+
     keys = [(node.worker, node.number) for node in nodes]
     column = columns(arrows)
     row, bands = rows(keys, arrows, column)
@@ -98,7 +111,7 @@ def svg(nodes: Sequence[Any], arrows: dict[tuple, list], title: str) -> str:
     whole = max(left - GAP, INCHES_PER_LETTER * len(title)) + MARGIN
     height = ROW * sum(n for _, n in bands.values()) + 2 * MARGIN
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "nbgrad"}):
-        figure = Figure(figsize=(whole, height), dpi=72)  # that of SVG
+        figure.set_size_inches(whole, height)
         axes = figure.add_axes((0, 0, 1, 1))
         axes.set_xlim(0, whole)
         axes.set_ylim(height, 0)

@@ -1,6 +1,7 @@
 """The doctor: finds what is planted, is content with a good machine, and says so in its exit code."""
 
 import json
+import os
 import resource
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from nbgrad.cli.doctor import (
     probe_cache,
     probe_descriptors,
     probe_memory,
+    probe_placement,
     probe_platform,
     probe_shared_memory,
     versions,
@@ -51,6 +53,15 @@ def test_versions():
 )
 def test_platforms(system, verdict):
     assert verdicts(probe_platform(*system)) == {"platform": verdict}
+
+
+def test_placement_of_workers_is_told(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)), raising=False)
+    (found,) = probe_placement()
+    assert found.topic == "4 workers"
+    assert found.value.count("|") == 3
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0}, raising=False)
+    assert list(probe_placement()) == []
 
 
 def test_variables_that_slow_numpy_are_found():
