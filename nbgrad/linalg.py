@@ -1,6 +1,7 @@
 """`nbgrad.linalg`: linear algebra under the names of `torch.linalg`."""
 
 from nbgrad.ops.factorize import cholesky, eigh, eigvalsh, svd, svdvals
+from nbgrad.ops.least_squares import lstsq, pinv, qr
 from nbgrad.ops.linalg import det, inv, matrix_power, multi_dot, slogdet, solve
 from nbgrad.ops.matmul import matmul
 from nbgrad.ops.matrix_norm import matrix_norm, norm, vector_norm
@@ -13,11 +14,14 @@ __all__ = [
     "eigh",
     "eigvalsh",
     "inv",
+    "lstsq",
     "matmul",
     "matrix_norm",
     "matrix_power",
     "multi_dot",
     "norm",
+    "pinv",
+    "qr",
     "slogdet",
     "solve",
     "svd",

@@ -51,6 +51,19 @@ def test_yes_and_no():
     assert not ops_table.gives_gradients(wide, [X.astype(np.float32)])
 
 
+def test_what_falls_back_is_not_captured(recwarn):
+    assert ops_table.is_captured(nb.exp, [X])
+    assert not ops_table.is_captured(lambda x: x * x.max().item(), [X])
+    assert not ops_table.is_captured(lambda x: x[x > 1], [X])
+    calls = []
+
+    def counts(x):  # a replay runs no Python, so it gives other numbers than eager calls
+        calls.append(1)
+        return x * float(len(calls))
+
+    assert not ops_table.is_captured(counts, [X])
+
+
 def test_an_error_is_a_no(monkeypatch):
     def refuse(x):
         raise TypeError

@@ -38,6 +38,8 @@ Written by `tools/ops_table.py`, which runs each operation; do not edit.
 - *constants*: other dtypes that it takes; results may be of another dtype.
 - *twice*: whether gradients have gradients (`create_graph=True`).
 - *sparse*: whether it takes a sparse matrix as its first argument.
+- *capture*: whether `nb.compile` replays a step of it, backward included, on other values, with the numbers of eager calls; other
+  operations run eagerly in compiled steps, and the step says why.
 
 Complex numbers are refused by `nb.tensor` and by conversions.
 """
@@ -90,6 +92,42 @@ def has_second(function, arrays):
     return True
 
 
+def is_captured(function, arrays):
+    """Whether a compiled step of it is replayed, and gives what the step gives, values and gradients."""
+
+    def all_of(step, leaves):
+        found = []
+        for scale in (1.0, 0.9375):  # other values, in the same domain
+            for leaf, x in zip(leaves, arrays, strict=True):
+                leaf.grad = None
+                leaf.array[...] = x * scale
+            nb.manual_seed(0)
+            found += [y.array for y in step()]
+            found += [None if leaf.grad is None else leaf.grad.array for leaf in leaves]
+        return found
+
+    def step_over(leaves):
+        def step():
+            found = [y for y in outputs(function(*leaves)) if y.requires_grad]
+            nb.autograd.backward(found, [nb.ones_like(y) for y in found])
+            return [y.detach() for y in found]
+
+        return step
+
+    function(*[nb.Tensor(x) for x in arrays])  # makes what it keeps: labels, weights
+    both = [[nb.Tensor(np.array(x), True) for x in arrays] for _ in range(2)]
+    compiled = nb.compile(step_over(both[0]))
+    found, wanted = all_of(compiled, both[0]), all_of(step_over(both[1]), both[1])
+    return compiled.statistics().replays == 1 and all(map(same, found, wanted))
+
+
+def same(x, y):
+    """Whether two arrays are equal, bit for bit but for NaN."""
+    if x is None or y is None:
+        return x is y
+    return x.dtype == y.dtype and np.array_equal(x, y, equal_nan=True)
+
+
 def holds(question, name, convert=lambda x: x, seeds=SEEDS):
     """Whether the answer is yes for a sample of a function; an error is a no."""
     for key, make in samples.items():
@@ -115,7 +153,11 @@ def row(name):
     constants = [kind for kind in WHOLE if holds(runs, name, lambda x, k=kind: np.asarray(np.abs(x * 3) // 1, k))]  # fmt: skip
     marks = [
         "yes" if found else ""
-        for found in (holds(has_second, name), holds(takes_sparse, name, seeds=MORE_SEEDS))
+        for found in (
+            holds(has_second, name),
+            holds(takes_sparse, name, seeds=MORE_SEEDS),
+            holds(is_captured, name),
+        )
     ]
     return f"| {' | '.join([f'`{name}`', places(name), ', '.join(gradients), ', '.join(constants), *marks])} |"
 
@@ -144,7 +186,8 @@ def table():
         names = sorted({key.split()[0] for key in samples})
         names = [name for name in names if places(name)]  # without x[i] and operators with a number
         lines = [HEAD, f"## Differentiable: {len(names)}\n",
-                 "| name | where | gradients | constants | twice | sparse |", "|---|---|---|---|---|---|"]  # fmt: skip
+                 "| name | where | gradients | constants | twice | sparse | capture |",
+                 "|---|---|---|---|---|---|---|"]  # fmt: skip
         lines += [row(name) for name in names]
         nb.set_rng_state(state)
     lines += ["\n## Without gradients\n", ", ".join(f"`{name}`" for name in constants()) + "."]

@@ -215,9 +215,9 @@ def compile(step: Callable) -> Compiled:
     clipping of optimizers and steps of schedules are calls of their own and run each time; so do random numbers of
     dropout.  What a replay returns is detached.
 
-    A step falls back that reads values (`item()`, `if loss > 1`), writes tensors in place itself, has hooks, keeps tensors
-    elsewhere than in what it returns, draws random tensors, uses sparse gradients, second derivatives, an
-    `autograd.Function`, other workers or process groups.
+    A step falls back that reads values (`item()`, `if loss > 1`), makes tensors whose shape depends on values (`x[x > 0]`),
+    writes tensors in place itself, has hooks, keeps tensors elsewhere than in what it returns, draws random tensors, uses
+    sparse gradients, second derivatives, an `autograd.Function`, other workers or process groups.
 
     Examples
     --------

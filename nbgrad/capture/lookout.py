@@ -52,6 +52,13 @@ CONSTANT = {
     "linspace",
     "eye",
 }
+# Modules that make arrays of shapes and numbers, and never read values.
+SHAPED = {
+    "nbgrad.ops.adaptive_pool",
+    "nbgrad.ops.interpolate",
+    "nbgrad.ops.margin_losses",
+    "nbgrad.ops.pad",
+}
 
 
 @contextlib.contextmanager
@@ -99,7 +106,7 @@ def flagged(recorder: Any, function: Callable, reason: str) -> Callable:
 
 
 def noticing(recorder: Any) -> Callable[[str], None]:
-    """An effect is about to happen: Note [Only what was seen] G4."""
+    """An effect is about to happen: Note [Only what was seen] G5."""
 
     def notice(name: str) -> None:
         if recorder.is_here():
@@ -180,6 +187,8 @@ def look(recorder: Any, frame: FrameType, array: np.ndarray) -> None:
         recorder.refuse(
             f"it reads the values of a tensor ({name}, {what}), so what follows may depend on them"
         )
+    elif who == "nbgrad.ops.counting":
+        recorder.refuse(f"the shape of what {name}() gives depends on values")
     elif name in LOOKS or (array.ndim == 0 and who == "nbgrad.ops.index"):
         recorder.refuse(
             f"it reads the values of a tensor ({name}), so what follows may depend on them"
@@ -198,10 +207,8 @@ def hasattr_slot(slot: Any, tensor: Tensor) -> bool:
 def is_constant(frame: FrameType | None) -> bool:
     """Whether a function that makes the same array each time is being called."""
     while frame is not None and frame.f_globals.get("__name__", "").startswith("nbgrad."):
-        if (
-            frame.f_globals["__name__"] == "nbgrad.ops.creation"
-            and frame.f_code.co_name in CONSTANT
-        ):
+        who = frame.f_globals["__name__"]
+        if who in SHAPED or (who == "nbgrad.ops.creation" and frame.f_code.co_name in CONSTANT):
             return True
         frame = frame.f_back
     return False

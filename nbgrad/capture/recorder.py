@@ -11,7 +11,8 @@ G1 (in)    an array that an op gets was made by a noted call, was read from a te
 G2 (out)   who reads values to do something with them in Python (`item()`, printing, NumPy, messages) is a reason; so is a
            tensor of the step that somebody still holds after it, other than in what the step returned.
 G3 (over)  a write into an array that is not part of a noted call is a reason.
-G4 (others) whatever other workers take part in (effects.py) is a reason, unless it happens inside a call that is noted as one.
+G4 (shapes) an op whose result has a shape that depends on values is a reason: the step's Python code may have seen that shape.
+G5 (others) whatever other workers take part in (effects.py) is a reason, unless it happens inside a call that is noted as one.
 """
 
 import gc
@@ -39,6 +40,7 @@ from nbgrad.capture.trace import (
     Trace,
     Value,
     Wrapped,
+    counted,
     replaced,
 )
 
@@ -148,14 +150,11 @@ class Recorder:
             if not all(type(part) is np.ndarray for part in parts):
                 self.refuse(f"{name} gives a sparse tensor")
                 return found
+            if (what := counted(name, given)) is not None:
+                self.refuse(f"the shape of what {what} gives depends on values")
             outs = [self.new(part) for part in parts]
-            op = Op(
-                len(self.trace.steps),
-                name,
-                forward,
-                *given,
-                outs if data is not parts[0] else outs[0],
-            )
+            out = outs if data is not parts[0] else outs[0]
+            op = Op(len(self.trace.steps), name, forward, *given, out)
             op.vjp = scope["vjp"]
             self.trace.steps.append(op)
             self.last_op, self.written = op, Latest.seq

@@ -131,6 +131,14 @@ def values_in(template: Any) -> Iterator[Value]:
         yield from values_in([template.start, template.stop, template.step])
 
 
+def counted(name: str, given: Any) -> str | None:
+    """What an op does if the shape of what it gives depends on values."""
+    masks = (value.dtype == bool and value.constant is None for value in values_in(given))
+    if name == "indexed" and any(masks):
+        return "indexing with a mask"
+    return name if name == "bincount" else None
+
+
 def used_by(step: Any) -> Iterator[Value]:
     """The values that a step reads."""
     if isinstance(step, Op | Outside):

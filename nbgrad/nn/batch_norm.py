@@ -4,6 +4,7 @@ from typing import Any
 
 from nbgrad.autograd import Parameter, Tensor
 from nbgrad.autograd.dtypes import int64
+from nbgrad.autograd.outside import outside
 from nbgrad.errors import ShapeError
 from nbgrad.nn import init
 from nbgrad.nn.module import Module, check_positive
@@ -67,7 +68,7 @@ class BatchNorm(Module):
             )
         momentum = self.momentum
         if self.training and self.num_batches_tracked is not None:
-            self.num_batches_tracked.add_(1)
+            count_one(self.num_batches_tracked)
             if momentum is None:  # the plain average of all batches
                 momentum = 1.0 / self.num_batches_tracked.item()
         by_batch = self.training or self.running_mean is None
@@ -87,6 +88,12 @@ class BatchNorm(Module):
             f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
             f"track_running_stats={self.track_running_stats}"
         )
+
+
+@outside
+def count_one(counter: Tensor) -> None:
+    """Add 1, in place."""
+    counter.add_(1)
 
 
 class BatchNorm1d(BatchNorm):

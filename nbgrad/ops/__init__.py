@@ -7,7 +7,7 @@ from nbgrad.ops import (
     sparse_forms,  # gives operations their sparse forms
 )
 from nbgrad.ops.activation import relu
-from nbgrad.ops.arithmetic import add, div, floor_divide, mul, remainder, sub
+from nbgrad.ops.arithmetic import add, div, floor_divide, fmod, mul, remainder, sub
 from nbgrad.ops.arrange import (
     broadcast_tensors,
     broadcast_to,
@@ -101,6 +101,7 @@ from nbgrad.ops.extrema import maximum, minimum
 from nbgrad.ops.factorize import cholesky
 from nbgrad.ops.index import gather, index_select, masked_fill, masked_select
 from nbgrad.ops.join import cat, chunk, concat, concatenate, split, stack, unbind
+from nbgrad.ops.least_squares import qr
 from nbgrad.ops.linalg import det, inverse, logdet, matrix_power, slogdet
 from nbgrad.ops.matmul import bmm, dot, matmul, mm, mv
 from nbgrad.ops.order import argsort, kthvalue, median, sort, take_along_dim, topk
@@ -152,9 +153,21 @@ from nbgrad.ops.rearrange import (
     tril,
     triu,
 )
-from nbgrad.ops.reduce import all, any, mean, norm, std, sum, var
+from nbgrad.ops.reduce import (
+    all,
+    any,
+    mean,
+    nanmean,
+    nansum,
+    norm,
+    std,
+    std_mean,
+    sum,
+    var,
+    var_mean,
+)
 from nbgrad.ops.rounding import ceil, floor, round, sign, trunc
-from nbgrad.ops.scan import cummax, cummin, cumprod, cumsum, diff, prod
+from nbgrad.ops.scan import cummax, cummin, cumprod, cumsum, diff, logcumsumexp, prod
 from nbgrad.ops.scatter import (
     index_add,
     index_copy,
@@ -195,6 +208,7 @@ from nbgrad.ops.trigonometry import (
     atan2,
     atanh,
     cosh,
+    hypot,
     sinh,
     tan,
 )

@@ -8,6 +8,7 @@ import numpy as np
 
 from nbgrad.autograd.buffers import empty_like
 from nbgrad.autograd.op import op
+from nbgrad.autograd.tensor import Tensor
 from nbgrad.jit import maker
 from nbgrad.ops.broadcast import by_numpy, contiguous, form_of, unbroadcast, unbroadcast_tensor
 
@@ -262,6 +263,36 @@ def floor_divide(x, y):
 def remainder(x, y):
     """What is left of x after dividing by y; has the sign of y."""
     return by_numpy(np.remainder, x, y), None
+
+
+@op(inputs=2, numbers=True)
+def fmod(x, y, needs):
+    """What is left of x after dividing by y, rounded toward 0; has the sign of x.
+
+    Examples
+    --------
+    >>> import nbgrad as nb
+    >>> nb.fmod(nb.tensor([-5.0, 5.0]), 3)
+    tensor([-2.,  2.])
+    """
+    z = by_numpy(np.fmod, x, y)
+    with np.errstate(all="ignore"):
+        times = np.trunc(np.true_divide(x, y)).astype(z.dtype) if needs[1] else None
+    return z, (times, form_of(x, needs[0]), form_of(y, needs[1]))
+
+
+@fmod.vjp
+def fmod(residuals, g):
+    # x_bar = g, y_bar = -g trunc(x / y)
+    times, x_form, y_form = residuals
+    return unbroadcast(g, x_form), None if times is None else unbroadcast(-g * times, y_form)
+
+
+@fmod.double()
+def fmod(residuals, g):
+    times, x_form, y_form = residuals
+    y_bar = None if times is None else unbroadcast_tensor(-g * Tensor(times), y_form)
+    return unbroadcast_tensor(g, x_form), y_bar
 
 
 @maker("aa>a", quiet=True)

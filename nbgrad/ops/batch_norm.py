@@ -6,6 +6,7 @@ import numpy as np
 
 from nbgrad.autograd.buffers import empty, writable
 from nbgrad.autograd.op import op
+from nbgrad.autograd.outside import outside
 from nbgrad.autograd.tensor import Tensor
 from nbgrad.errors import ShapeError
 
@@ -151,13 +152,25 @@ def batch_norm(
             f"Expected more than 1 value per channel when training, got input size {tuple(x.shape)}: a batch of one has no "
             f"variance; use a larger one, or eval()"
         )
-    axes = axes_but_channels(x.ndim)
-    mean, variance = x.mean(axes), x.var(axes)
-    for running, now in ((running_mean, mean), (running_var, variance * (n / (n - 1)))):
+    mean, variance = batch_statistics(input)
+    for running, now, scale in ((running_mean, mean, 1.0), (running_var, variance, n / (n - 1))):
         if running is not None:
-            average = writable(running)
-            average += (momentum * (now - average)).astype(average.dtype)
-    return normalized(input, weight, bias, mean, variance, eps, True)
+            average_in(running, now, scale, momentum)
+    return normalized(input, weight, bias, mean.array, variance.array, eps, True)
+
+
+@op(many=True, constant=True)
+def batch_statistics(input):
+    """Mean and variance per channel."""
+    axes = axes_but_channels(input.ndim)
+    return (input.mean(axes), input.var(axes)), None
+
+
+@outside
+def average_in(running: Tensor, now: Tensor, scale: float, momentum: float) -> None:
+    """running += momentum * (now * scale - running), in place."""
+    average = writable(running)
+    average += (momentum * (now.array * scale - average)).astype(average.dtype)
 
 
 def check(input: Tensor, **others: Any) -> None:

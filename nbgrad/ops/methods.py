@@ -219,7 +219,7 @@ OPERATORS: dict[str, Any] = {
 
 SAME_NAME: dict[Any, str] = {
     activation: "relu",
-    arithmetic: "add sub mul div floor_divide remainder",
+    arithmetic: "add sub mul div floor_divide fmod remainder",
     arrange: "broadcast_to movedim narrow ravel select swapaxes swapdims tensor_split unflatten",
     choose: "clamp",
     counting: "argwhere bincount count_nonzero isin nonzero unique",
@@ -243,16 +243,16 @@ SAME_NAME: dict[Any, str] = {
     rearrange: (
         "flip fliplr flipud rot90 roll repeat tile repeat_interleave tril triu diagonal diag diag_embed trace"
     ),
-    reduce: "sum mean any all var std norm sum_to_size",
+    reduce: "sum mean any all var std norm sum_to_size nansum nanmean",
     rounding: "sign floor ceil round trunc",
-    scan: "cummax cummin cumprod cumsum diff prod",
+    scan: "cummax cummin cumprod cumsum diff logcumsumexp prod",
     scatter: "scatter scatter_add index_put index_add index_copy index_fill masked_scatter",
     shape: "reshape flatten permute transpose t unsqueeze squeeze expand clone contiguous",
     softmax: "softmax log_softmax logsumexp",
     sparse: "coalesce to_dense to_sparse values indices is_coalesced sparse_dim dense_dim",
     special: "erf erfc lgamma digamma",
     trigonometry: (
-        "tan asin acos atan sinh cosh asinh acosh atanh atan2 arcsin arccos arctan arcsinh arccosh arctanh arctan2"
+        "tan asin acos atan sinh cosh asinh acosh atanh atan2 hypot arcsin arccos arctan arcsinh arccosh arctanh arctan2"
     ),
 }
 

@@ -11,6 +11,7 @@ from nbgrad.autograd.tensor import Tensor
 from nbgrad.errors import ShapeError
 from nbgrad.ops.dims import axes_of, dim_of, reduced_shape, spread
 from nbgrad.ops.index import grid, spread_out
+from nbgrad.ops.shape import squeeze
 
 
 class Extremum(NamedTuple):
@@ -165,7 +166,7 @@ def along(x: Any, dim: int, keepdim: bool, search: Any) -> Extremum:
     indices = search(x, axis, True)
     values = take_along(x, indices, axis, keepdim)
     if not keepdim:
-        indices.array = indices.array.squeeze(axis)
+        indices = squeeze(indices, axis)
     return Extremum(values, indices)
 
 

@@ -4,7 +4,7 @@
 """
 
 import builtins
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,7 +12,9 @@ from nbgrad.autograd.buffers import empty, empty_like
 from nbgrad.autograd.dtypes import as_dtype, is_floating
 from nbgrad.autograd.op import op
 from nbgrad.errors import DtypeError, ShapeError
+from nbgrad.ops.compare import eq, ne
 from nbgrad.ops.dims import axes_of, ints_of, reduced_shape, spread
+from nbgrad.ops.index import masked_fill
 from nbgrad.ops.peak import amax
 from nbgrad.ops.shape import reshape
 
@@ -212,6 +214,63 @@ def std(x: Any, dim: Any = None, unbiased: bool = True, keepdim: bool = False) -
     tensor(1.)
     """
     return var(x, dim, unbiased, keepdim) ** 0.5
+
+
+class Spread(NamedTuple):
+    """What `var_mean` and `std_mean` return, var or std first."""
+
+    spread: Any
+    mean: Any
+
+
+def var_mean(x: Any, dim: Any = None, unbiased: bool = True, keepdim: bool = False) -> Spread:
+    """`var` and `mean`.
+
+    Examples
+    --------
+    >>> import nbgrad as nb
+    >>> var, mean = nb.var_mean(nb.tensor([1.0, 3.0]))
+    >>> var, mean
+    (tensor(2.), tensor(2.))
+    """
+    return Spread(var(x, dim, unbiased, keepdim), mean(x, dim, keepdim))
+
+
+def std_mean(x: Any, dim: Any = None, unbiased: bool = True, keepdim: bool = False) -> Spread:
+    """`std` and `mean`.
+
+    Examples
+    --------
+    >>> import nbgrad as nb
+    >>> std, mean = nb.std_mean(nb.tensor([1.0, 3.0]), unbiased=False)
+    >>> std, mean
+    (tensor(1.), tensor(2.))
+    """
+    return Spread(std(x, dim, unbiased, keepdim), mean(x, dim, keepdim))
+
+
+def nansum(x: Any, dim: Any = None, keepdim: bool = False, dtype: Any = None) -> Any:
+    """The sum over dimensions of what is not NaN.
+
+    Examples
+    --------
+    >>> import nbgrad as nb
+    >>> nb.nansum(nb.tensor([1.0, float("nan"), 3.0]))
+    tensor(4.)
+    """
+    return sum(masked_fill(x, ne(x, x), 0), dim, keepdim, dtype)
+
+
+def nanmean(x: Any, dim: Any = None, keepdim: bool = False) -> Any:
+    """The mean over dimensions of what is not NaN; NaN where there is nothing else.
+
+    Examples
+    --------
+    >>> import nbgrad as nb
+    >>> nb.nanmean(nb.tensor([1.0, float("nan"), 3.0]))
+    tensor(2.)
+    """
+    return nansum(x, dim, keepdim) / sum(eq(x, x), dim, keepdim, x.dtype)
 
 
 def norm(x: Any, p: float = 2.0, dim: Any = None, keepdim: bool = False) -> Any:

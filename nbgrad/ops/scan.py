@@ -1,4 +1,4 @@
-"""Running results along a dimension: cumsum, cumprod, cummax, cummin; prod, whose VJP is made of them; diff.
+"""Running results along a dimension: cumsum, logcumsumexp, cumprod, cummax, cummin; prod, whose VJP is made of them; diff.
 
 The VJPs of products divide by nothing, so zeros among the factors are no special case.
 """
@@ -10,6 +10,7 @@ import numpy as np
 from nbgrad.autograd.buffers import empty, empty_like
 from nbgrad.autograd.dtypes import as_dtype, is_floating
 from nbgrad.autograd.op import op
+from nbgrad.autograd.tensor import Tensor
 from nbgrad.jit import kernel
 from nbgrad.ops.broadcast import contiguous
 from nbgrad.ops.dims import axes_of, dim_of, reduced_shape, spread
@@ -80,6 +81,62 @@ def cumsum(x: Any, dim: int, dtype: Any = None) -> Any:
     tensor([1., 3., 6.])
     """
     return summed_up(converted(x, dtype), dim_of(dim, x.ndim), False)
+
+
+# ---------------------------------------------------------------- sums of exponentials
+
+
+@op
+def log_summed_up(x):
+    """Logarithms of running sums of exponentials, along the last dimension."""
+    y = np.logaddexp.accumulate(x, -1)
+    return y, (x, y)
+
+
+@log_summed_up.vjp
+def log_summed_up(residuals, g):
+    # x_bar_i = sum over k >= i of g_k e^(x_i - y_k) = e^(x_i - y_i) s_i, with s_i = g_i + e^(y_i - y_(i+1)) s_(i+1); y rises
+    # along the way, so no exponent is above 0
+    x, y = residuals
+    steps = np.exp(np.minimum(shifted(y) - y, 0))
+    s = solved(g[..., ::-1], shifted(steps[..., ::-1]))[..., ::-1]
+    return (np.exp(x - y) * s,)
+
+
+@log_summed_up.double("0 y")
+def log_summed_up(residuals, g):
+    x, y = residuals
+    first = np.zeros(x.shape, bool)
+    first[..., :1] = True
+    steps = (shifted_tensor(y) - y).masked_fill(Tensor(first), 0.0).exp()
+    s = recurrence(g.flip(-1), shifted_tensor(steps.flip(-1))).flip(-1)
+    return ((x - y).exp() * s,)
+
+
+def logcumsumexp(x: Any, dim: int) -> Any:
+    """Logarithms of running sums of exponentials along a dimension, without overflow.
+
+    Parameters
+    ----------
+    x : Tensor
+        Floating-point values.
+    dim : int
+        Along which.
+
+    Returns
+    -------
+    Tensor, shape of `x`
+
+    Examples
+    --------
+    >>> import nbgrad as nb
+    >>> nb.logcumsumexp(nb.tensor([0.0, 0.0, 1000.0]), 0)
+    tensor([0.0000e+00, 6.9315e-01, 1.0000e+03])
+    """
+    axis = dim_of(dim, x.ndim)
+    if x.ndim == 0:
+        return x.clone()
+    return log_summed_up(x.transpose(axis, -1)).transpose(axis, -1)
 
 
 # ---------------------------------------------------------------- products

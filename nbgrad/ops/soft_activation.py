@@ -7,6 +7,7 @@ import numpy as np
 from nbgrad.autograd.tensor import Tensor
 from nbgrad.errors import ShapeError
 from nbgrad.ops.activation import elu, leaky_relu, softplus
+from nbgrad.ops.compare import le
 from nbgrad.ops.dims import dim_of
 from nbgrad.ops.join import chunk
 from nbgrad.ops.pointwise import sigmoid, tanh
@@ -134,7 +135,7 @@ def prelu(input: Any, weight: Any) -> Any:
                 f"channels"
             )
         weight = weight.reshape(1, -1, *[1] * (input.ndim - 2)) if input.ndim > 1 else weight
-    below = Tensor(np.asarray(input.array <= 0, input.dtype))
+    below = le(input, 0.0).to(input.dtype)
     return input * (1 - below) + input * below * weight
 
 

@@ -133,5 +133,36 @@ def atan2(residuals, g):
     return unbroadcast_tensor(share * x, y_form), unbroadcast_tensor(-(share * y), x_form)
 
 
+@op(inputs=2)
+def hypot(x, y, needs):
+    """sqrt(x^2 + y^2), without overflow; the gradient at the origin is 0.
+
+    Examples
+    --------
+    >>> import nbgrad as nb
+    >>> nb.hypot(nb.tensor([3.0]), nb.tensor([4.0]))
+    tensor([5.])
+    """
+    z = by_numpy(np.hypot, x, y)
+    return z, (x, y, form_of(x, needs[0]), form_of(y, needs[1]))
+
+
+@hypot.vjp
+def hypot(residuals, g):
+    # x_bar = g x / z, y_bar = g y / z
+    x, y, x_form, y_form = residuals
+    z = np.hypot(x, y)
+    share = g / np.where(z == 0, z.dtype.type(1), z)
+    return unbroadcast(share * x, x_form), unbroadcast(share * y, y_form)
+
+
+@hypot.double("0 1")
+def hypot(residuals, g):
+    x, y, x_form, y_form = residuals
+    z = hypot(x, y)
+    share = g / z.masked_fill(z == 0, 1.0)
+    return unbroadcast_tensor(share * x, x_form), unbroadcast_tensor(share * y, y_form)
+
+
 arcsin, arccos, arctan, arctan2 = asin, acos, atan, atan2
 arcsinh, arccosh, arctanh = asinh, acosh, atanh

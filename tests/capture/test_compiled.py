@@ -58,6 +58,23 @@ def test_a_convolutional_network_learns_the_same():
     check_same(trained(model, sgd), batches((3, 1, 8, 8)))
 
 
+def test_batch_norm_goes_on_averaging():
+    def build():
+        network = nb.nn.Sequential(nb.nn.Linear(5, 3), nb.nn.BatchNorm1d(3), nb.nn.ReLU())
+        optimizer = sgd(list(network.parameters()))
+
+        def step(x):
+            optimizer.zero_grad()
+            loss = (network(x) ** 2).mean()
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        return step, [*network.parameters(), *network.buffers()]
+
+    check_same(build, batches((4, 5)))
+
+
 def test_an_lstm_learns_the_same():
     class Last(nb.nn.Module):
         def __init__(self):
@@ -306,6 +323,24 @@ def retains(w, x):
     y.sum().backward()
 
 
+def masks(w, x):
+    y = (w * x)[x > 0.5]
+    (y.sum() / (len(y) + 1)).backward()  # a number that Python has seen
+
+
+def counts_unique(w, x):
+    (w * x).sum().backward()
+    return nb.ones(1) * len(nb.unique(x > 0))
+
+
+def counts_nonzero(w, x):
+    (w * x * len(nb.nonzero(x > 0))).sum().backward()
+
+
+def counts_bins(w, x):
+    (w * x * len(nb.bincount((x > 0).long()))).sum().backward()
+
+
 def updates(w, x):
     (w * x).sum().backward()
     with nb.no_grad():
@@ -351,6 +386,10 @@ def functions(w, x):
         (converts, "reads the values of a tensor (item)"),
         (hooked, "hooks"),
         (retains, "hooks, or retain_grad()"),
+        (masks, "the shape of what indexing with a mask gives depends on values"),
+        (counts_unique, "the shape of what unique() gives depends on values"),
+        (counts_nonzero, "the shape of what nonzero() gives depends on values"),
+        (counts_bins, "the shape of what bincount gives depends on values"),
         (updates, "writes a tensor in place"),
         (updates_data, "writes a tensor in place"),
         (second, "autograd.grad()"),

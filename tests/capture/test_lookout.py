@@ -1,9 +1,13 @@
+import re
+import sys
+from pathlib import Path
+
 import pytest
 
 import nbgrad as nb
 from nbgrad.autograd import engine
 from nbgrad.autograd.outside import Recording
-from nbgrad.capture.lookout import stationed
+from nbgrad.capture.lookout import SHAPED, stationed
 from nbgrad.capture.recorder import Recorder
 
 
@@ -66,3 +70,9 @@ def test_what_the_recorder_must_not_miss(use, reason):
 def test_what_is_harmless(use):
     x = nb.ones(3)
     assert reason_of(lambda: use(x)) is None
+
+
+@pytest.mark.parametrize("name", sorted(SHAPED))
+def test_arrays_made_of_shapes_are_made_where_nobody_reads_values(name):
+    source = Path(sys.modules[name].__file__).read_text()
+    assert not re.search(r"(?<!np)\.array\b|\.(item|tolist|numpy)\(", source)

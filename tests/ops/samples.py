@@ -3,7 +3,7 @@
 import nbgrad as nb
 import nbgrad.nn.functional as F  # noqa: N812
 from tests.ops import samples_linalg, samples_nn  # noqa: F401  (they register theirs)
-from tests.ops.sampling import Make, binary, function_of, sample, samples, unary, with_zeros
+from tests.ops.sampling import Make, binary, fixed, function_of, sample, samples, unary, with_zeros
 
 __all__ = ["Make", "samples"]
 
@@ -30,6 +30,11 @@ sample("softmin")(lambda m: (lambda x: F.softmin(x, 1), m(2, 3)))
 
 binary("add sub mul maximum minimum atan2 logaddexp", Make.__call__)
 binary("div xlogy", Make.positive)
+binary("hypot", Make.positive)
+sample("fmod")(
+    lambda m: (nb.fmod, m(2, 3, low=5.1, high=5.9, gap=0), m(3, low=1.6, high=1.65, gap=0))
+)
+sample("fmod")(lambda m: (lambda x: nb.fmod(x, 3.0), m(2, 3, low=-2.9, high=2.9, gap=0)))
 
 
 @sample("pow")
@@ -68,6 +73,16 @@ reduction("norm", p=3.0)
 reduction("norm", p=1.0)
 sample("var")(lambda m: (lambda x: nb.var(x, 1, keepdim=True), m(3, 4)))
 sample("std")(lambda m: (lambda x: nb.std(x, unbiased=False), m(3, 4)))
+sample("var_mean")(lambda m: (lambda x: nb.var_mean(x, 1, keepdim=True), m(3, 4)))
+sample("std_mean")(lambda m: (lambda x: nb.std_mean(x, 1, False), m(3, 4)))
+
+
+def with_nan(x):
+    return x.masked_fill(fixed([False, True, False]), float("nan"))
+
+
+sample("nansum")(lambda m: (lambda x: nb.nansum(with_nan(x), 1), m(2, 3)))
+sample("nanmean")(lambda m: (lambda x: nb.nanmean(with_nan(x), (0, 1), True), m(2, 3)))
 sample("max")(lambda m: (lambda x: x.max(1), m(3, 4)))
 sample("min")(lambda m: (lambda x: x.min(0, True)[0], m(3, 4)))
 sample("logsumexp")(lambda m: (lambda x: x.logsumexp(1), m(2, 3)))
@@ -85,6 +100,8 @@ sample("cumprod")(lambda m: (lambda x: x.cumprod(0), m(*m.shape())))
 sample("cumprod")(lambda m: (lambda x: x.cumprod(1), with_zeros(m(2, 4, 2), 3)))
 sample("cummax")(lambda m: (lambda x: x.cummax(1), m(2, 4)))
 sample("cummin")(lambda m: (lambda x: x.cummin(0), m(4, 2)))
+sample("logcumsumexp")(lambda m: (lambda x: x.logcumsumexp(0), m(*m.shape())))
+sample("logcumsumexp")(lambda m: (lambda x: x.logcumsumexp(1), m(2, 4, 2)))
 sample("diff")(lambda m: (lambda x: x.diff(2), m(2, 4)))
 
 # ---------------------------------------------------------------- order
@@ -96,9 +113,7 @@ sample("topk")(lambda m: (lambda x: x.topk(2, 0, largest=False, sorted=False).va
 sample("kthvalue")(lambda m: (lambda x: x.kthvalue(2, 0).values, m(3, 2)))
 sample("median")(lambda m: (nb.median, m(3, 2)))
 sample("median")(lambda m: (lambda x: x.median(1, keepdim=True).values, m(2, 4)))
-sample("take_along_dim")(
-    lambda m: (lambda x: x.take_along_dim(nb.tensor([[1, 1, 0, 2]]), 1), m(2, 3))
-)
+sample("take_along_dim")(lambda m: (lambda x: x.take_along_dim(fixed([[1, 1, 0, 2]]), 1), m(2, 3)))
 
 # ---------------------------------------------------------------- shapes
 
@@ -152,28 +167,24 @@ sample("meshgrid")(lambda m: (lambda *a: nb.meshgrid(*a, indexing="xy"), m(2), m
 sample("getitem")(lambda m: (lambda x: x[1:, ::-1], m(2, 3)))
 sample("getitem")(lambda m: (lambda x: x[:, [0, 0, 2]], m(2, 3)))
 sample("getitem")(lambda m: (lambda x: x[x.detach() > 0], m(2, 3)))
-sample("gather")(lambda m: (lambda x: x.gather(1, nb.tensor([[0, 0], [1, 2]])), m(2, 3)))
-sample("index_select")(lambda m: (lambda x: x.index_select(1, nb.tensor([2, 0, 2])), m(2, 3)))
-sample("masked_fill")(
-    lambda m: (lambda x: x.masked_fill(nb.tensor([True, False, True]), 1.0), m(2, 3))
-)
-sample("masked_select")(lambda m: (lambda x: x.masked_select(nb.tensor([True, False, True])), m(3)))
+sample("gather")(lambda m: (lambda x: x.gather(1, fixed([[0, 0], [1, 2]])), m(2, 3)))
+sample("index_select")(lambda m: (lambda x: x.index_select(1, fixed([2, 0, 2])), m(2, 3)))
+sample("masked_fill")(lambda m: (lambda x: x.masked_fill(fixed([True, False, True]), 1.0), m(2, 3)))
+sample("masked_select")(lambda m: (lambda x: x.masked_select(fixed([True, False, True])), m(3)))
 
 INDEX = nb.tensor([[2, 0, 1], [0, 1, 2]])
 sample("scatter")(lambda m: (lambda x, s: x.scatter(0, INDEX, s), m(4, 3), m(2, 4)))
 sample("scatter_add")(
-    lambda m: (lambda x, s: x.scatter_add(1, nb.tensor([[1, 1]]), s), m(2, 3), m(1, 2))
+    lambda m: (lambda x, s: x.scatter_add(1, fixed([[1, 1]]), s), m(2, 3), m(1, 2))
 )
 sample("index_add")(
-    lambda m: (lambda x, s: x.index_add(0, nb.tensor([1, 1]), s, alpha=2), m(2, 3), m(2, 3))
+    lambda m: (lambda x, s: x.index_add(0, fixed([1, 1]), s, alpha=2), m(2, 3), m(2, 3))
 )
-sample("index_copy")(
-    lambda m: (lambda x, s: x.index_copy(1, nb.tensor([2, 0]), s), m(2, 3), m(2, 2))
-)
-sample("index_fill")(lambda m: (lambda x: x.index_fill(1, nb.tensor([2, 0]), 5.0), m(2, 3)))
-sample("index_put")(lambda m: (lambda x, s: x.index_put((nb.tensor([1, 0]),), s), m(2, 3), m(3)))
+sample("index_copy")(lambda m: (lambda x, s: x.index_copy(1, fixed([2, 0]), s), m(2, 3), m(2, 2)))
+sample("index_fill")(lambda m: (lambda x: x.index_fill(1, fixed([2, 0]), 5.0), m(2, 3)))
+sample("index_put")(lambda m: (lambda x, s: x.index_put((fixed([1, 0]),), s), m(2, 3), m(3)))
 sample("masked_scatter")(
-    lambda m: (lambda x, s: x.masked_scatter(nb.tensor([True, False, True]), s), m(2, 3), m(5))
+    lambda m: (lambda x, s: x.masked_scatter(fixed([True, False, True]), s), m(2, 3), m(5))
 )
 
 # ---------------------------------------------------------------- matrices

@@ -58,6 +58,13 @@ def spaced(m, rows, columns):
 sample("eigh")(lambda m: (lambda x: linalg.eigh(x + x.mT)[0], spaced(m, 3, 3)))
 sample("eigh")(lambda m: (lambda x: of_signs(linalg.eigh(x @ x.mT)[1].mT), spaced(m, 3, 3)))
 sample("eigvalsh")(lambda m: (lambda x: linalg.eigvalsh(x + x.mT), spaced(m, 3, 3)))
+for shape in ((3, 3), (4, 2), (2, 2, 3)):
+    sample("qr")(lambda m, s=shape: (linalg.qr, m(*s)))
+    sample("qr")(lambda m, s=shape: (lambda x: linalg.qr(x).R, m(*s)))
+sample("pinv")(lambda m: (linalg.pinv, spaced(m, 4, 2)))
+sample("pinv")(lambda m: (linalg.pinv, spaced(m, 2, 3)))
+sample("lstsq")(lambda m: (lambda a, b: linalg.lstsq(a, b).solution, spaced(m, 4, 2), m(4, 3)))
+sample("lstsq")(lambda m: (lambda a, b: linalg.lstsq(a, b).residuals, spaced(m, 4, 2), m(4, 3)))
 sample("svdvals")(lambda m: (linalg.svdvals, spaced(m, 3, 2)))
 for shape in ((3, 3), (4, 2), (2, 4)):
     sample("svd")(lambda m, s=shape: (lambda x: linalg.svd(x, False).S, spaced(m, *s)))

@@ -2,7 +2,7 @@
 
 import nbgrad as nb
 import nbgrad.nn.functional as F  # noqa: N812
-from tests.ops.sampling import sample
+from tests.ops.sampling import fixed, sample
 
 # ---------------------------------------------------------------- losses
 
@@ -20,13 +20,13 @@ for r in REDUCTIONS:
     )  # fmt: skip
     for name in ("cross_entropy", "nll_loss"):
         sample(name)(
-            lambda m, n=name, r=r: (lambda x: getattr(F, n)(x, nb.tensor([1, 0, 2]), reduction=r), m(3, 4))
+            lambda m, n=name, r=r: (lambda x: getattr(F, n)(x, fixed([1, 0, 2]), reduction=r), m(3, 4))
         )  # fmt: skip
         sample(name)(
-            lambda m, n=name, r=r: (lambda x: getattr(F, n)(x, nb.tensor([[1, 0], [2, -100]]), reduction=r), m(2, 4, 2))
+            lambda m, n=name, r=r: (lambda x: getattr(F, n)(x, fixed([[1, 0], [2, -100]]), reduction=r), m(2, 4, 2))
         )  # fmt: skip
 sample("cross_entropy")(
-    lambda m: (lambda x: F.cross_entropy(x, nb.tensor([1, 0]), label_smoothing=0.1), m(2, 3))
+    lambda m: (lambda x: F.cross_entropy(x, fixed([1, 0]), label_smoothing=0.1), m(2, 3))
 )
 sample("cross_entropy")(lambda m: (F.cross_entropy, m(2, 3), m.positive(2, 3)))
 
@@ -42,10 +42,10 @@ for r in REDUCTIONS:
         lambda m, r=r: (lambda *a: F.gaussian_nll_loss(*a, reduction=r), m(2, 3), m(2, 3), m.positive(2, 3))
     )  # fmt: skip
     sample("multi_margin_loss")(
-        lambda m, r=r: (lambda x: F.multi_margin_loss(x, nb.tensor([1, 0]), margin=0.55, reduction=r), m(2, 3))
+        lambda m, r=r: (lambda x: F.multi_margin_loss(x, fixed([1, 0]), margin=0.55, reduction=r), m(2, 3))
     )  # fmt: skip
     sample("soft_margin_loss")(
-        lambda m, r=r: (lambda x: F.soft_margin_loss(x, nb.tensor([1.0, -1.0]), reduction=r), m(3, 2))
+        lambda m, r=r: (lambda x: F.soft_margin_loss(x, fixed([1.0, -1.0]), reduction=r), m(3, 2))
     )  # fmt: skip
     sample("triplet_margin_loss")(
         lambda m, r=r: (lambda *a: F.triplet_margin_loss(*a, reduction=r, swap=True), m(3, 4), m(3, 4), m(3, 4))
@@ -126,15 +126,15 @@ sample("avg_pool2d")(
 )
 sample("adaptive_avg_pool2d")(lambda m: (lambda x: F.adaptive_avg_pool2d(x, 2), m(1, 2, 4, 4)))
 sample("adaptive_max_pool2d")(lambda m: (lambda x: F.adaptive_max_pool2d(x, 2), m(1, 2, 4, 4)))
-sample("embedding")(lambda m: (lambda w: F.embedding(nb.tensor([1, 0, 1]), w), m(3, 2)))
+sample("embedding")(lambda m: (lambda w: F.embedding(fixed([1, 0, 1]), w), m(3, 2)))
 for mode in ("sum", "mean", "max"):
     sample("embedding_bag")(
         lambda m, mode=mode: (
-            lambda w: F.embedding_bag(nb.tensor([1, 0, 2]), w, nb.tensor([0, 2]), mode=mode), m(3, 2))
+            lambda w: F.embedding_bag(fixed([1, 0, 2]), w, fixed([0, 2]), mode=mode), m(3, 2))
     )  # fmt: skip
 sample("embedding_bag")(
     lambda m: (
-        lambda w, s: F.embedding_bag(nb.tensor([1, 0, 2]), w, nb.tensor([0, 2]), mode="sum", per_sample_weights=s),
+        lambda w, s: F.embedding_bag(fixed([1, 0, 2]), w, fixed([0, 2]), mode="sum", per_sample_weights=s),
         m(3, 2), m(3))
 )  # fmt: skip
 for training in (False, True):

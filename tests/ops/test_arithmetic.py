@@ -94,3 +94,12 @@ def test_results_are_the_same_each_time():
         nb.tensor(x.array) * nb.tensor(y.array) + nb.tensor(x.array) / nb.tensor(y.array)
     ).array
     assert first.tobytes() == again.tobytes()
+
+
+def test_fmod_has_the_sign_of_the_first():
+    x, y = np.array([-5.0, 5.0, -5.5]), np.array([3.0, -3.0, 2.0])
+    np.testing.assert_array_equal(nb.fmod(nb.Tensor(x), nb.Tensor(y)).array, np.fmod(x, y))
+    np.testing.assert_array_equal(nb.fmod(nb.tensor([-5, 5]), 3).array, [-2, 2])
+    y = nb.tensor([2.0, 2.0], requires_grad=True)
+    nb.fmod(nb.tensor([7.0, -7.0]), y).sum().backward()
+    assert y.grad.tolist() == [-3, 3]

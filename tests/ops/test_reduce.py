@@ -1,3 +1,5 @@
+import warnings
+
 import hypothesis.strategies as st
 import numpy as np
 import pytest
@@ -78,3 +80,24 @@ def test_sum_to_size():
     for wrong in ((2,), (1, 2, 3, 4)):
         with pytest.raises(ShapeError, match="not expandable"):
             x.sum_to_size(wrong)
+
+
+@pytest.mark.parametrize("dim", [None, 0, (0, 1)])
+def test_nan_is_left_out(dim):
+    x = np.array([[1.0, np.nan, 3.0], [np.nan, np.nan, 5.0]], np.float32)
+    found, wanted = nb.nansum(nb.Tensor(x), dim), np.nansum(x, dim)
+    np.testing.assert_array_equal(found.array, wanted)
+    with np.errstate(invalid="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        mean = np.nanmean(x, dim)
+    found = nb.nanmean(nb.Tensor(x), dim)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found.array, mean, rtol=1e-6)
+
+
+def test_var_mean_is_both():
+    x = nb.Tensor(np.random.default_rng(0).standard_normal((3, 4)))
+    for both, one in ((nb.var_mean, nb.var), (nb.std_mean, nb.std)):
+        spread, mean = both(x, 1, unbiased=False)
+        np.testing.assert_array_equal(spread.array, one(x, 1, False).array)
+        np.testing.assert_array_equal(mean.array, x.mean(1).array)

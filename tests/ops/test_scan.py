@@ -75,3 +75,11 @@ def test_recurrence(x, factors):
 @given(x=arrays((3, 4)), n=st.integers(0, 3))
 def test_diff(x, n):
     np.testing.assert_allclose(nb.diff(nb.Tensor(x), n).array, np.diff(x, n), atol=1e-14)
+
+
+def test_logcumsumexp_of_far_apart_values():
+    x = nb.tensor([-200.0, 0.0, 300.0, -500.0], requires_grad=True)
+    y = nb.logcumsumexp(x, 0)
+    np.testing.assert_array_equal(y.detach().array, np.logaddexp.accumulate(x.array))
+    y.sum().backward()
+    np.testing.assert_allclose(x.grad.array, [1, 1, 2, 0], atol=1e-6)

@@ -29,3 +29,13 @@ def test_outside_of_the_domain_and_integers():
 def test_atan2():
     y, x = np.array([1.0, -1.0, 0.0]), np.array([[-1.0], [2.0]])
     np.testing.assert_array_equal(nb.atan2(nb.Tensor(y), nb.Tensor(x)).array, np.arctan2(y, x))
+
+
+def test_hypot_neither_overflows_nor_divides_by_nothing():
+    x = nb.tensor([0.0, 3e30, 3.0], requires_grad=True)
+    y = nb.tensor([0.0, 4e30, -4.0], requires_grad=True)
+    z = nb.hypot(x, y)
+    np.testing.assert_array_equal(z.detach().array, np.hypot(x.array, y.array))
+    z.sum().backward()
+    np.testing.assert_allclose(x.grad.array, [0, 0.6, 0.6], rtol=1e-6)
+    np.testing.assert_allclose(y.grad.array, [0, 0.8, -0.8], rtol=1e-6)
