@@ -4,7 +4,7 @@
     group.call(f, a) ── pipe ────►      f(a), which calls the others    serve, inside rpc.shutdown()
                      ◄── pipe ────      its value, or its exception
 
-`group2` and `group3` are kept for the whole run and lent to one test after the other; one in which a call hung, a
+`group2`, `group3` and `group4` are kept for the whole run and lent to one test after the other; one in which a call hung, a
 worker died or something was left over is replaced.  After each test the group must be as it was before: no context,
 no pass, no call, no value of an RRef, and no thread that ended in an error.  `fresh(3)` is a group of the test's own.
 """
@@ -280,3 +280,9 @@ def group2(groups):
 def group3(groups):
     """Three workers."""
     yield from lend(3)
+
+
+@pytest.fixture
+def group4(groups):
+    """Four workers."""
+    yield from lend(4)

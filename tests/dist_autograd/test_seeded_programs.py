@@ -90,7 +90,7 @@ def seeds_of(count, first):
 
 @pytest.mark.timeout(400)
 def test_two_workers(group2):
-    check(group2, seeds_of(N_QUICK // 2, 0), 2)
+    check(group2, seeds_of(N_QUICK // 4, 0), 2)
 
 
 @pytest.mark.timeout(400)
@@ -98,7 +98,24 @@ def test_three_workers(group3):
     check(group3, seeds_of(N_QUICK // 2, 100_000), 3)
 
 
+@pytest.mark.timeout(400)
+def test_four_workers(group4):
+    check(group4, seeds_of(N_QUICK // 4, 300_000), 4)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(7200)
+def test_many_two_workers(group2):
+    check(group2, seeds_of(N_LONG // 4, 400_000), 2)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(7200)
 def test_many_three_workers(group3):
-    check(group3, seeds_of(N_LONG, 200_000), 3)
+    check(group3, seeds_of(N_LONG // 4, 200_000), 3)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(7200)
+def test_many_four_workers(group4):
+    check(group4, seeds_of(N_LONG // 2, 500_000), 4)
