@@ -8,7 +8,7 @@ from typing import Any
 from nbgrad.autograd.parameter import Parameter, cast
 from nbgrad.autograd.sparse import SparseArray
 from nbgrad.autograd.tensor import Tensor
-from nbgrad.dist_autograd import ledger
+from nbgrad.dist_autograd import after, ledger
 from nbgrad.dist_autograd.context import Context, Contexts, thread
 from nbgrad.dist_autograd.engine import Engine
 from nbgrad.dist_autograd.joint import Joint
@@ -209,6 +209,8 @@ def backward(
     check_roots(list(roots))
     start_ns = time.perf_counter_ns() if agent.trace else 0
     agent.engine.backward(found, list(roots), bool(retain_graph), int(mode == "fast"), timeout)
+    if after.listeners:
+        after.run(found.gradients)
     trace = agent.trace
     if trace and start_ns:
         trace("pass", "dist_autograd.backward", start_ns)

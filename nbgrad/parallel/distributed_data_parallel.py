@@ -13,6 +13,7 @@ from nbgrad.collectives import api
 from nbgrad.collectives.membership import chosen_group
 from nbgrad.collectives.operation import Kind
 from nbgrad.collectives.world import agree, finish, new_group_of
+from nbgrad.dist_autograd.after import after_pass
 from nbgrad.errors import DesyncError, DtypeError, ProcessGroupError
 from nbgrad.nn import Module
 from nbgrad.parallel.agreement import refuse_differences
@@ -58,6 +59,7 @@ class DistributedDataParallel(Module):
     -----
     The average is over all workers, added in their order, so all have the same bits.  Every backward pass outside of
     `no_sync()` that follows a forward of this module takes part; all workers must run equally many, or use `join()`.
+    So does a pass of `dist_autograd.backward` that the worker of this module calls: the averages are in `get_gradients`.
     `ddp.state_dict()` has the prefix "module." before each name, as PyTorch's has; that of the plain model is
     `ddp.module.state_dict()`.
 
@@ -127,6 +129,14 @@ class DistributedDataParallel(Module):
         except BaseException:
             finish(self.process_group)
             raise
+        after_pass(self.average)
+
+    def average(self, gradients: dict) -> None:
+        """Average what a distributed pass has found here, {leaf: gradient}, if it is the pass of a forward of this module."""
+        armed = [reducer for reducer in self.reducers if reducer.is_armed]
+        if any(p in gradients for reducer in armed for p in reducer.params):
+            for reducer in armed:
+                reducer.average(gradients)
 
     def forward(self, *inputs: Any, **kwargs: Any) -> Any:
         is_averaged = is_grad_enabled() and self.require_backward_grad_sync

@@ -155,6 +155,21 @@ class Reducer:
         if self.is_view and self.scale == 1.0:
             self.shown.append(weakref.ref(p.grad))
 
+    def average(self, gradients: dict) -> None:
+        """A distributed pass is over: average this worker's gradients in it, {leaf: gradient}; `.grad` stays as it is."""
+        before = [p.grad for p in self.params]
+        for p in self.params:
+            p.grad = gradients.get(p)
+        try:
+            self.is_begun = True
+            self.release()
+            self.end()
+        finally:
+            for p, grad in zip(self.params, before):
+                if p.grad is not None:
+                    gradients[p] = p.grad
+                p.grad = grad
+
     def shadow(self) -> None:
         """Take part in a step without gradients: this worker has no batch for it."""
         self.release()
@@ -166,6 +181,7 @@ class Reducer:
 
     def close(self) -> None:
         """End it; parameters are as before."""
+        self.is_armed = False
         for handle in self.handles:
             handle.remove()
         self.plan.close()
