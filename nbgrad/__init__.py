@@ -98,7 +98,8 @@ from nbgrad.shm.summary import memory_summary
 # `import nbgrad.autograd.profiler`: PyTorch's name for a room that stands above autograd
 autograd.profiler = profiler  # type: ignore[attr-defined]
 _sys.modules["nbgrad.autograd.profiler"] = profiler
-_sys.modules["nbgrad.autograd.profiler_legacy"] = profiler  # as older test suites have it
+autograd.profiler_legacy = profile.legacy  # type: ignore[attr-defined]
+_sys.modules["nbgrad.autograd.profiler_legacy"] = profile.legacy
 # `import nbgrad.autograd.functional`, likewise
 autograd.functional = ops.derivatives  # type: ignore[attr-defined]
 _sys.modules["nbgrad.autograd.functional"] = ops.derivatives

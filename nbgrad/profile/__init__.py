@@ -1,5 +1,6 @@
 """Profiling: what all workers did, on one clock; the names of `torch.autograd.profiler`."""
 
+from nbgrad.profile import legacy
 from nbgrad.profile.averages import Average, Averages
 from nbgrad.profile.events import Event
 from nbgrad.profile.profiler import Profile, ProfilerActivity, profile, record_function
@@ -10,6 +11,7 @@ __all__ = [
     "Event",
     "Profile",
     "ProfilerActivity",
+    "legacy",
     "profile",
     "record_function",
 ]

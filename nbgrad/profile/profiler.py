@@ -24,6 +24,7 @@ from nbgrad.profile.events import Event
 from nbgrad.profile.recorder import nbgrad_profile_begin, nbgrad_profile_end
 from nbgrad.rpc import api as rpc_api
 from nbgrad.rpc import state
+from nbgrad.rpc.future import Future
 
 next_number = itertools.count().__next__
 OWN = nbgrad_profile_begin.__name__, nbgrad_profile_end.__name__  # calls of the profiler itself
@@ -213,15 +214,39 @@ class record_function:  # noqa: N801  (PyTorch's name)
     def __init__(self, name: str, args: Any = None) -> None:
         self.name = name
         self.starts: list[int] = []
+        self.ends_on_exit = True
 
     def __enter__(self) -> "record_function":
         self.starts.append(time.perf_counter_ns())
         return self
 
     def __exit__(self, *error: Any) -> None:
-        start_ns, record = self.starts.pop(), Watch.record
+        start_ns = self.starts.pop()
+        if self.ends_on_exit:
+            self.tell(start_ns)
+
+    def tell(self, start_ns: int) -> None:
+        record = Watch.record
         if record is not None:
             record("user", self.name, start_ns)
+
+    def _call_end_callbacks_on_future(self, future: Future) -> Future:
+        """Let the event end when the future is done, not with the block; a future of the same value.
+
+        Raises
+        ------
+        RuntimeError
+            At the second time.
+        """
+        if not self.ends_on_exit:
+            raise RuntimeError("_call_end_callbacks_on_future can only be called once.")
+        self.ends_on_exit, start_ns = False, self.starts[-1]
+
+        def end(done: Future) -> Any:
+            self.tell(start_ns)
+            return done.value()
+
+        return future.then(end)
 
     def __call__(self, function: Callable) -> Callable:
         name = self.name

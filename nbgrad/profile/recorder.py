@@ -23,11 +23,15 @@ class Recorder:
         self.lists: dict[str, list] = {}  # profile -> what it has so far
         self.open: tuple = ()
         self.log: Any = None  # the debug log, if it is on
+        self.listeners: list = []  # functions of a flow, told of each call where it is made
 
     def __call__(self, kind: str, name: str, start_ns: int, flow: str = "") -> None:
         told = kind, name, start_ns, time.perf_counter_ns(), threading.get_ident(), flow
         for found in self.open:
             found.append(told)
+        if kind == "call":
+            for listener in self.listeners:
+                listener(flow)
         if self.log is not None:
             self.log(kind, name, start_ns, flow)
 
