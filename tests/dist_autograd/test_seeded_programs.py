@@ -22,6 +22,7 @@ from tests.dist_autograd.programs import (
 )
 
 N_QUICK, N_LONG = 2_000, 20_000
+PART = 1_000  # programs of a long test, which must end within its time also where others work
 MOST_CALLS = 40
 AT_ONCE = 20  # programs that worker 0 runs per request of pytest
 
@@ -104,18 +105,21 @@ def test_four_workers(group4):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(7200)
-def test_many_two_workers(group2):
-    check(group2, seeds_of(N_LONG // 4, 400_000), 2)
+@pytest.mark.timeout(500)
+@pytest.mark.parametrize("part", range(N_LONG // 4 // PART))
+def test_many_two_workers(group2, part):
+    check(group2, seeds_of(PART, 400_000 + PART * part), 2)
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(7200)
-def test_many_three_workers(group3):
-    check(group3, seeds_of(N_LONG // 4, 200_000), 3)
+@pytest.mark.timeout(500)
+@pytest.mark.parametrize("part", range(N_LONG // 4 // PART))
+def test_many_three_workers(group3, part):
+    check(group3, seeds_of(PART, 200_000 + PART * part), 3)
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(7200)
-def test_many_four_workers(group4):
-    check(group4, seeds_of(N_LONG // 2, 500_000), 4)
+@pytest.mark.timeout(500)
+@pytest.mark.parametrize("part", range(N_LONG // 2 // PART))
+def test_many_four_workers(group4, part):
+    check(group4, seeds_of(PART, 500_000 + PART * part), 4)
