@@ -23,6 +23,7 @@ from nbgrad.dist_autograd import ledger
 from nbgrad.errors import ContextError, ProtocolError, SharedMemoryFull
 from nbgrad.rpc.message import RELEASE
 from nbgrad.shm.layout import CONTEXTS
+from nbgrad.shm.wire import SENT
 
 COMMIT_ROWS = 1024
 
@@ -130,7 +131,9 @@ class Contexts:
         self.n_rows = 0
         self.lock = threading.Lock()
         self.own_bit = 1 << agent.rank
+        self.late: dict[int, deque] = {}  # rank -> ids whose RELEASE has found its ring full
         agent.on(RELEASE, self.on_release)
+        agent.serving.at_slice_end.append(self.release_late)
 
     def address(self, context_id: int) -> int:
         """Address of the context's row.
@@ -233,8 +236,23 @@ class Contexts:
         rank = 0
         while mask >> rank:
             if mask >> rank & 1 and rank != self.agent.rank:
-                self.agent.post(rank, 0, RELEASE, 0, context_id, 0, 0, 0, 0, (), None)
+                self.late.setdefault(rank, deque()).append(context_id)
             rank += 1
+        self.release_late()
+
+    def release_late(self) -> None:
+        """Send what releases other workers must know; a worker that is stopped and whose ring is full hears it later."""
+        for rank, ids in list(self.late.items()):
+            while ids:
+                try:
+                    context_id = ids.popleft()
+                except IndexError:  # another thread was faster
+                    break
+                header = rank, 0, RELEASE, 0, context_id, 0, 0, 0, 0, (), None
+                if self.agent.native_post(*header) != SENT:
+                    if not self.agent.fail_departed() >> rank & 1:
+                        ids.appendleft(context_id)
+                    break
 
     def on_release(self, message: tuple) -> None:
         self.drop(message[3])

@@ -12,7 +12,7 @@ import pytest
 
 import nbgrad as nb
 from nbgrad import dist_autograd, rpc
-from nbgrad.errors import ForkedProcessError, RpcTimeout, WorkerDied, WorkerHung
+from nbgrad.errors import ContextError, ForkedProcessError, RpcTimeout, WorkerDied, WorkerHung
 from nbgrad.rpc import hung, state
 from nbgrad.shm import arena, words
 from nbgrad.shm.binding import block_of
@@ -110,6 +110,27 @@ def test_a_process_without_state():
 
 def fill_the_ring_of_the_stopped(pid):
     """Calls to a stopped worker until one finds no room, a large one, and what comes after the worker goes on."""
+    with dist_autograd.context() as context_id:
+        x = nb.ones(1, requires_grad=True)
+        rpc.rpc_sync(1, nb.mul, args=(x, x))
+        found = fill_and_go_on(pid)
+        start = time.monotonic()
+    assert time.monotonic() - start < BOUND_S, (
+        "the release of a context waited for the stopped worker"
+    )
+    os.kill(pid, signal.SIGCONT)
+    with pytest.raises(ContextError):
+        dist_autograd.get_gradients(context_id)
+    assert eventually(lambda: not rpc.rpc_sync(1, n_contexts))
+    after = rpc.rpc_sync(1, len, (bytes(100_000),)), rpc.rpc_sync(1, unfinished_transfers)
+    return *found, after
+
+
+def n_contexts():
+    return dist_autograd._get_debug_info()["num_autograd_contexts"]
+
+
+def fill_and_go_on(pid):
     os.kill(pid, signal.SIGSTOP)
     futures, longest = [], 0.0
     while longest < 0.2 and len(futures) < 1000:
@@ -118,10 +139,9 @@ def fill_the_ring_of_the_stopped(pid):
         longest = time.monotonic() - start
     large = error_of(rpc.rpc_sync, 1, len, (bytes(100_000),), timeout=0.3)
     kinds = {error_of(future.wait)[0] for future in futures}
+    new = error_of(rpc.rpc_sync, 1, max, (1, 2), timeout=0.3)  # the first call of a function
     other = rpc.rpc_sync(2, abs, (-1,))
-    os.kill(pid, signal.SIGCONT)
-    after = rpc.rpc_sync(1, len, (bytes(100_000),)), rpc.rpc_sync(1, unfinished_transfers)
-    return len(futures), longest, large, kinds, other, after
+    return len(futures), longest, large, kinds, new, other
 
 
 def unfinished_transfers():
@@ -130,13 +150,15 @@ def unfinished_transfers():
 
 def test_a_call_that_finds_no_room_ends_in_time(nothing_left):
     with fresh(3, ring_capacity=1 << 13) as group:
-        n, longest, large, kinds, other, after = group.call(
+        n, longest, large, kinds, new, other, after = group.call(
             fill_the_ring_of_the_stopped, group.context.pids()[1]
         )
         assert n < 1000
         assert longest < BOUND_S
         assert issubclass(large[0], RpcTimeout)
         assert large[2] < BOUND_S
+        assert issubclass(new[0], RpcTimeout)
+        assert new[2] < BOUND_S
         assert all(issubclass(kind, RpcTimeout) for kind in kinds)
         assert other == 1
         assert after == (100_000, 0)  # and nothing is left of what was given up
