@@ -10,14 +10,13 @@ import contextlib
 import functools
 import logging
 import os
-import re
 import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 from nbgrad import group, logs
-from nbgrad.errors import RpcError, RpcNameError
+from nbgrad.errors import RpcError
 from nbgrad.logs import logger
 from nbgrad.rpc import cloud, codec, interrupts, leaks, state
 from nbgrad.rpc.agent import Agent
@@ -30,6 +29,7 @@ from nbgrad.rpc.current import (
     _get_current_rpc_agent,
     _get_debug_info,
     _rref_context_get_debug_info,
+    enable_gil_profiling,
 )
 from nbgrad.rpc.figures import statistics
 from nbgrad.rpc.future import Future
@@ -48,7 +48,7 @@ from nbgrad.rpc.owner import create
 from nbgrad.rpc.rref import RRef, RRefs
 from nbgrad.rpc.state import State
 from nbgrad.rpc.trust import LEVELS, Trust
-from nbgrad.rpc.workers import WorkerInfo, Workers
+from nbgrad.rpc.workers import WorkerInfo, Workers, check_name
 from nbgrad.shm.layout import DRAINED, LEAVING
 
 __all__ = [
@@ -69,6 +69,7 @@ __all__ = [
     "_use_rpc_pickler",
     "_wait_all",
     "_wait_all_workers",
+    "enable_gil_profiling",
     "get_rpc_timeout",
     "get_worker_info",
     "init_rpc",
@@ -83,7 +84,6 @@ __all__ = [
 
 SWITCH_INTERVAL_S = 0.0005  # a busy main thread keeps a message waiting for this long, not for 5 ms
 START_S = 30.0
-NAME = re.compile("[A-Za-z0-9_:-]{1,127}")
 _ignore_rref_leak = (
     True  # False: `shutdown` raises where RRefs are left (PyTorch's switch, by its name)
 )
@@ -137,9 +137,10 @@ def init_rpc(
         )
     options = rpc_backend_options or TensorPipeRpcBackendOptions()
     if not isinstance(options, TensorPipeRpcBackendOptions):
+        given = type(options).__name__
         raise TypeError(
-            f"Argument rpc_backend_options must be an instance of RpcBackendOptions, and a `TensorPipeRpcBackendOptions`, got "
-            f"{type(options).__name__}"
+            f"`rpc_backend_options` must be a `TensorPipeRpcBackendOptions`: Argument rpc_backend_options must be an instance of "
+            f"RpcBackendOptions, and is of type {given}. Could not infer backend for options of that type"
         )
     rank, world_size = place(options.init_method, rank, world_size)
     logs.configure(name)
@@ -155,6 +156,7 @@ def init_rpc(
     agent.switch_interval = sys.getswitchinterval()
     try:
         agent.workers = Workers(session.names, rank)
+        agent.num_worker_threads = options.num_worker_threads
         agent.calls = Calls(agent, options.max_queued_calls, options.max_queued_bytes)
         agent.rrefs = RRefs(agent)
         agent.meetings = Meetings()
@@ -175,15 +177,6 @@ def init_rpc(
     logger.info("rank %d of the group %s, with pid %d", rank, session.names, os.getpid())
 
 
-def check_name(name: Any) -> None:
-    """Raise RpcNameError unless it is a name that PyTorch takes, too."""
-    if not isinstance(name, str) or not NAME.fullmatch(name):
-        raise RpcNameError(
-            f"worker name {name!r}: Worker name must match ^[A-Za-z0-9-_:]*$, that is, a name has 1 to 127 letters, digits and "
-            f"characters of '_', '-' and ':'"
-        )
-
-
 def place(init_method: str, rank: int, world_size: int | None) -> tuple[int, int]:
     """Rank and world size, from elsewhere where they are not given."""
     found = group.rank_and_size(init_method, rank, world_size)
@@ -193,8 +186,8 @@ def place(init_method: str, rank: int, world_size: int | None) -> tuple[int, int
                 name, "groups that workers join and leave at will are not supported"
             )
             raise ValueError(
-                f"{name} parameter missing: init_rpc needs {name}= (or {name.upper()} in the environment, or ?{name}= in "
-                f"init_method): {why}"
+                f"{name} parameter missing, and environment variable {name.upper()} expected, but not set: init_rpc needs "
+                f"{name}= (or {name.upper()} in the environment, or ?{name}= in init_method): {why}"
             )
     return cast("tuple[int, int]", found)
 

@@ -36,6 +36,8 @@ from nbgrad.rpc.names import name_of, resolve
 from nbgrad.rpc.request import Request
 from nbgrad.rpc.serving import Callbacks
 from nbgrad.rpc.trust import Trust
+from nbgrad.rpc.twofold import of_call
+from nbgrad.shm.wire import SENT
 
 
 class Calls:
@@ -163,9 +165,12 @@ class Calls:
             number = numbers.get(function)
             if number is None:
                 number = len(numbers) + 1
-                self.agent.post(
-                    target, 0, INTERN, number, 0, 0, 0, 0, 0, (), f"{module}:{name}".encode()
-                )
+                told = 0, INTERN, number, 0, 0, 0, 0, 0, (), f"{module}:{name}".encode()
+                if target != self.agent.rank and not Trust.only_registered:
+                    if self.agent.native_post(target, *told) != SENT:
+                        return PICKLED  # it is full, maybe of a stopped worker, and calls have a timeout
+                else:
+                    self.agent.post(target, *told)
                 numbers[function] = number
         return number
 
@@ -194,7 +199,7 @@ class Calls:
             self.note_reply(message, future)
         error: BaseException
         try:
-            error = remote_error.unpack(message[EXTRA], describe(future.text))
+            error = of_call(remote_error.unpack(message[EXTRA], describe(future.text)))
         except Exception as failure:  # damaged: this, then, is the error
             error = failure
         callbacks = future.settle(None, error) or []

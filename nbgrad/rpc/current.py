@@ -1,5 +1,7 @@
 """The agent as programs written for PyTorch see it: `rpc._get_current_rpc_agent().get_worker_infos()`."""
 
+import os
+import time
 from typing import Any
 
 from nbgrad.rpc import leaks, state
@@ -12,9 +14,29 @@ __all__ = [
     "_get_debug_info",
     "_rref_context_get_debug_info",
     "debug_info",
+    "enable_gil_profiling",
 ]
 
 debug_info: list = []  # functions of further entries for `_get_debug_info`
+
+
+class Gil:
+    """Whether `_get_debug_info` tells how long a thread waits for the interpreter's lock."""
+
+    is_asked_for = False
+
+
+def enable_gil_profiling(flag: bool) -> None:
+    """Let `_get_debug_info` have the entry `agent.gil_average_wait_time_us`, or not (the default)."""
+    Gil.is_asked_for = bool(flag)
+
+
+def gil_wait_us(n: int = 10) -> float:
+    """What giving the interpreter's lock away and taking it back costs this thread now: the mean of n times."""
+    start = time.perf_counter()
+    for _ in range(n):
+        os.sched_yield()
+    return (time.perf_counter() - start) / n * 1e6
 
 
 class TensorPipeAgent:
@@ -77,13 +99,19 @@ def _get_debug_info() -> dict:
     agent = state.agent()
     serving = agent.serving
     calls = sum(not future.finished for future in list(agent.futures.values()))
+    at_work = serving.n_threads - serving.n_idle
+    size = max(
+        agent.num_worker_threads, serving.n_threads
+    )  # they start when there is work for them
     info = {
         "agent.client_active_calls": calls,
-        "agent.server_active_calls": serving.n_threads - serving.n_idle,
+        "agent.server_active_calls": at_work,
         "agent.server_active_async_calls": 0,
-        "agent.num_idle_threads": serving.n_idle,
-        "agent.thread_pool_size": serving.n_threads,
+        "agent.num_idle_threads": size - at_work,
+        "agent.thread_pool_size": size,
     }
+    if Gil.is_asked_for:
+        info["agent.gil_average_wait_time_us"] = gil_wait_us()
     found = {name: str(value) for name, value in info.items()} | _rref_context_get_debug_info()
     for more in debug_info:
         found |= {name: str(value) for name, value in more().items()}

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Sequence
 from types import GenericAlias
 from typing import Any
 
-from nbgrad.errors import RpcTimeout, WorkerHung
+from nbgrad.errors import RpcEncodeError, RpcTimeout, WorkerHung
 from nbgrad.rpc.names import name_of
+from nbgrad.rpc.twofold import with_runtime_error
 
 
 class Future:
@@ -148,6 +149,8 @@ class Future:
     def then(self, callback: Callable[["Future"], Any]) -> "Future":
         """A future of what `callback(this future)` returns; it runs when this one is done, at once if it is.
 
+        What the callback raises is this future's error, of its type and a RuntimeError as well.
+
         Raises
         ------
         TypeError
@@ -160,7 +163,7 @@ class Future:
             try:
                 child.set_result(callback(done))
             except Exception as error:
-                child.set_exception(error)
+                child.set_exception(with_runtime_error(error))
 
         self.add_done_callback(run)
         return child
@@ -185,7 +188,7 @@ class Future:
         run_callbacks(self, (callback,))
 
     def __reduce__(self) -> Any:
-        raise TypeError(
+        raise RpcEncodeError(
             "Can not pickle torch.futures.Future, or nbgrad's: it is the promise of one process; send its value"
         )
 
@@ -217,7 +220,7 @@ def waiting_agent() -> Any:
 def collect_all(futures: Sequence[Future]) -> Future:
     """A future of the list of all these futures, done when all are done, or with the error of the first call that fails.
 
-    An error that `set_exception` set is not looked at here: the future in the list has it.
+    With an error that `set_exception` set it is done when all are done, and has the first of these errors.
 
     Examples
     --------
@@ -246,6 +249,7 @@ def collected(futures: Sequence[Future], ends: Callable[[Future], bool]) -> Futu
             left[0] = 0 if error is not None else left[0] - 1
             last = left[0] == 0
         if last:
+            error = error or next((f.error for f in futures if f.error is not None), None)
             whole.finish(None if error is not None else list(futures), error)
 
     if not futures:

@@ -56,7 +56,7 @@ class TensorPipeRpcBackendOptions(RpcBackendOptions):
     --------
     >>> from nbgrad import rpc
     >>> rpc.TensorPipeRpcBackendOptions(rpc_timeout=5).rpc_timeout
-    5
+    5.0
     """
 
     num_worker_threads: int = DEFAULT_NUM_WORKER_THREADS
@@ -71,6 +71,7 @@ class TensorPipeRpcBackendOptions(RpcBackendOptions):
 
     def __post_init__(self) -> None:
         check_timeout(self.rpc_timeout)
+        self.rpc_timeout = float(self.rpc_timeout)
         if self.max_queued_calls < 1:
             raise ValueError(
                 f"max_queued_calls is {self.max_queued_calls}: at least one call must be allowed to wait"

@@ -10,6 +10,7 @@ from nbgrad import errors
 from nbgrad.errors import RemoteError
 from nbgrad.rpc import plain, plain_read
 from nbgrad.rpc.trust import Trust, find
+from nbgrad.rpc.twofold import original
 
 # Modules whose exceptions are rebuilt in a group of trust "registered", too.
 KNOWN: dict[str, dict[str, Any]] = {"builtins": vars(builtins), "nbgrad.errors": vars(errors)}
@@ -23,13 +24,13 @@ def pack(error: BaseException, worker: str, rank: int) -> bytes:
     ):  # (else it only passes by, and has nothing to add)
         text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
     state = None if Trust.only_registered else frozen(error)
-    kind = type(error)
+    kind = original(type(error))
     return plain.dumps((kind.__module__, kind.__qualname__, str(error), text, state, worker, rank))
 
 
 def frozen(error: BaseException) -> bytes | None:
     """The exception as a pickle that can be read again: whole, or in parts, whose constructor takes other arguments."""
-    for made in (error, (type(error), error.args, vars(error))):
+    for made in (error, (original(type(error)), error.args, vars(error))):
         try:
             state = pickle.dumps(made, 5)
             thawed(state)  # some exceptions pickle, and can't be made again
@@ -78,11 +79,11 @@ def unpack(data: bytes, what: str) -> BaseException:
 
 
 def headline(error: BaseException) -> str:
-    """'Type: message' of the original, also where its type could not be rebuilt here."""
+    """'message (Type)' of the original, also where its type could not be rebuilt here."""
     facts = vars(error)
     if isinstance(error, RemoteError) and "type_name" in facts:
-        return f"{facts['type_name']}: {facts['message']}"
-    return f"{type(error).__name__}: {error}"
+        return f"{facts['message']} ({facts['type_name']})"
+    return f"{error} ({type(error).__name__})"
 
 
 def rebuild(module: str, name: str, message: str, state: bytes | None) -> Any:

@@ -174,6 +174,7 @@ class RRef:
         self.origin = origin
         self.kind: Any = None  # the value's type, once asked for
         table.n_made += 1
+        self.fork = table.n_made  # for its name: which of this worker's objects it is
 
     @classmethod
     def of(
@@ -215,8 +216,9 @@ class RRef:
         """
         if not self.is_owner():
             me = self.table.agent.workers.infos[self.table.agent.rank]
+            name, fork = self.names()
             raise RRefError(
-                f"For UserRRef(rref_id={self.rref_id}), can't call localValue() on user {me}. Call it on owner "
+                f"For UserRRef(rref_id={name}, fork_id={fork}), can't call localValue() on user {me}. Call it on owner "
                 f"{self.owner()}, or fetch a copy with to_here()."
             )
         return self.owned(0.0)
@@ -283,6 +285,8 @@ class RRef:
             return self.table.value(self.rref_id)
         return self.creation or Future.finished_with(None)
 
+    _get_profiling_future = _get_future  # PyTorch's name for the end of the event of `rpc.remote`
+
     def check_creation(self) -> None:
         """Raise what is known to be wrong with this reference: its group has ended, or its value could not be made."""
         if self.table.agent.closing:
@@ -317,8 +321,20 @@ class RRef:
         )
 
     def __repr__(self) -> str:
-        kind = "OwnerRRef" if self.is_owner() else "UserRRef"
-        return f"{kind}(rref_id={self.rref_id}, owner={self.owner_name()!r})"
+        name, fork = self.names()
+        return (
+            f"OwnerRRef({name})"
+            if self.is_owner()
+            else f"UserRRef(RRefId = {name}, ForkId = {fork})"
+        )
+
+    def names(self) -> tuple[str, str]:
+        """Its name, which all objects for the same value share, and this object's."""
+        rref_id, rank = self.rref_id, self.table.agent.rank
+        return (
+            f"GloballyUniqueId(created_on={rref_id >> 48}, local_id={rref_id & (1 << 48) - 1})",
+            f"GloballyUniqueId(created_on={rank}, local_id={self.fork})",
+        )
 
 
 RRefs.objects = RRef
@@ -345,6 +361,8 @@ class Proxy:
     def _call(self, name: str, args: tuple, kwargs: dict) -> Any:
         rref = self._rref
         if self._finish is None:
+            if self._timeout > 0:  # as in PyTorch, which asks for the value's type first
+                rref._get_type(self._timeout)
             return state.remote(
                 rref.owner_rank, owner.invoke, (rref, name, args, kwargs), None, self._timeout
             )

@@ -1,10 +1,13 @@
 """Workers by name: WorkerInfo, and what a caller may write for `to`."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
-from nbgrad.errors import RpcError
+from nbgrad.errors import RpcError, RpcNameError
 from nbgrad.rpc.trust import register
+
+NAME = re.compile("[A-Za-z0-9_:-]{1,127}")
 
 
 @register
@@ -22,8 +25,20 @@ class WorkerInfo:
     name: str
     id: int
 
+    def __post_init__(self) -> None:
+        check_name(self.name)
+
     def __repr__(self) -> str:
         return f"WorkerInfo(id={self.id}, name={self.name})"
+
+
+def check_name(name: Any) -> None:
+    """Raise RpcNameError unless it is a name that PyTorch takes, too."""
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        raise RpcNameError(
+            f"worker name {name!r}: Worker name must match ^[A-Za-z0-9-_:]*$, must be non-empty and shorter than 128, that is, a "
+            f"name has 1 to 127 letters, digits and characters of '_', '-' and ':'"
+        )
 
 
 class Workers:

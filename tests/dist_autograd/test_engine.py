@@ -306,7 +306,7 @@ def test_a_failure_comes_from_the_original_and_leaves_nothing(group3, path):
     worker = path[-1] if path else 0
     cause, text, name, op, trace, nothing, passes, right = group3.call(backward_fails, path)
     assert cause is Boom
-    assert f"Error on Node {worker}: Boom: in the VJP" in text
+    assert f"Error on Node {worker}: in the VJP (Boom)" in text
     assert (name, op) == (f"worker{worker}", "Failing")
     assert "raise Boom" in trace
     assert nothing, "gradients of a failed pass"

@@ -64,7 +64,7 @@ def set_sites(mode):
 @pytest.mark.parametrize("note_sites", [False, True])
 def test_a_remote_vjp_that_raises(group2, note_sites):
     text, cause, traceback, where, after, gradient = group2.call(fail, note_sites)
-    assert text.startswith("Error on Node 1: KeyError")
+    assert text.startswith("Error on Node 1: ")
     assert ("test_failure.py:" in text) == note_sites
     assert cause == "KeyError"
     assert "in backward" in traceback
@@ -88,10 +88,10 @@ class Unpicklable(Exception):
 
 
 ERRORS = {
-    "TwoParts: 1 and 2": lambda: TwoParts(1, 2),
-    "Unpicklable: has a lock": Unpicklable,
-    "SystemExit: 3": lambda: SystemExit(3),
-    "ExceptionGroup: several (1 sub-exception)": lambda: ExceptionGroup("several", [ValueError()]),
+    "1 and 2 (TwoParts)": lambda: TwoParts(1, 2),
+    "has a lock (Unpicklable)": Unpicklable,
+    "3 (SystemExit)": lambda: SystemExit(3),
+    "several (1 sub-exception) (ExceptionGroup)": lambda: ExceptionGroup("several", [ValueError()]),
 }
 
 

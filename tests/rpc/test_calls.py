@@ -14,6 +14,7 @@ import pytest
 import nbgrad as nb
 from nbgrad import rpc
 from nbgrad.errors import RemoteError, RpcEncodeError, RpcError
+from nbgrad.rpc.twofold import original
 
 here = sys.modules[__name__]
 
@@ -655,7 +656,7 @@ def fails(function, *args):
     except BaseException as error:
         cause = error if isinstance(error, RemoteError) else error.__cause__
         return (
-            type(error),
+            original(type(error)),
             error.args,
             type(cause),
             str(cause),

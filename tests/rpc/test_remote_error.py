@@ -84,7 +84,7 @@ def test_what_pickles_badly_is_still_told():
 
 
 def test_the_headline_names_the_original():
-    assert remote_error.headline(around(KeyError("k"))) == "KeyError: 'k'"
-    assert remote_error.headline(around(TwoArguments(1, 2))) == "TwoArguments: 1 and 2"
-    assert remote_error.headline(around(SystemExit(3))) == "SystemExit: 3"
-    assert remote_error.headline(RemoteError("plain")) == "RemoteError: plain"
+    assert remote_error.headline(around(KeyError("k"))) == "'k' (KeyError)"
+    assert remote_error.headline(around(TwoArguments(1, 2))) == "1 and 2 (TwoArguments)"
+    assert remote_error.headline(around(SystemExit(3))) == "3 (SystemExit)"
+    assert remote_error.headline(RemoteError("plain")) == "plain (RemoteError)"
