@@ -109,6 +109,8 @@ def init_process_group(
         State.default = open_group(
             premises, 0, members, limit_s, "default", Kind.init_process_group, start_s
         )
+        # Nobody returns before all have set it: who returns may call others, whose functions use the group at once.
+        agree(State.default, Kind.init_process_group, [0], start_s)
     except BaseException:
         leave(session)
         raise

@@ -4,11 +4,13 @@ import os
 import subprocess
 import sys
 import textwrap
+import threading
 from multiprocessing import get_context
 
 import nbgrad as nb
 import nbgrad.distributed as dist
 from nbgrad import rpc
+from nbgrad.collectives import world as collectives_world
 from nbgrad.shm.binding import block_of, current
 from tests.collectives.everywhere import error_of, everywhere
 from tests.shm.place import unique
@@ -298,3 +300,47 @@ def address_tells(index):
 
 def test_rank_and_size_from_the_address(nothing_left):
     nb.multiprocessing.spawn(address_tells, nprocs=2)
+
+
+# ---------------------------------------------------------------- calls at once
+
+returned = threading.Event()
+
+
+def wait_for_return():
+    """On worker 0: whether its init_process_group returns within a moment."""
+    return returned.wait(0.1)
+
+
+def late(rank, world):
+    """Worker 1 knows of the group later than it has met the others; worker 0 returns after that."""
+    found = []
+
+    def open_late(*args):
+        made = open_group(*args)
+        found.append(rpc.rpc_sync(0, wait_for_return))
+        return made
+
+    open_group, returned_early = collectives_world.open_group, None
+    returned.clear()
+    if rank == 1:
+        collectives_world.open_group = open_late
+    try:
+        dist.init_process_group("gloo", rank=rank, world_size=world, timeout=10)
+        returned.set()
+        returned_early = found
+        assert rpc.rpc_sync(1 - rank, dist.is_initialized)
+        dist.barrier()
+    finally:
+        collectives_world.open_group = open_group
+        dist.destroy_process_group()
+    return returned_early
+
+
+def late_on_both():
+    other = rpc.rpc_async(1, late, (1, 2))
+    return late(0, 2), other.wait()
+
+
+def test_who_returns_may_call_others_that_use_the_group(group2):
+    assert group2.call(late_on_both) == ([], [False])
