@@ -59,6 +59,8 @@ from nbgrad.autograd.dtypes import float64 as double
 from nbgrad.autograd.dtypes import int32 as int
 from nbgrad.autograd.dtypes import int64 as long
 from nbgrad.autograd.printing import set_printoptions
+from nbgrad.autograd.reuse import release as release_buffers
+from nbgrad.autograd.reuse import statistics as buffer_statistics
 from nbgrad.capture import compile
 from nbgrad.checkpoint import load, save
 

@@ -1,6 +1,7 @@
 """Where the memory of results comes from, and how it may be written in place.
 
-Results of 64 KiB and more are born in this worker's arena, if it is in a group, so that sending them copies nothing.
+Results of 64 KiB and more are born in this worker's arena, if it is in a group, so that sending them copies nothing; else in
+memory of freed arrays, if there is some of their size (reuse.py).
 Storage there is a *value*: who was sent it never sees a later write.  So every write in place asks `writable` first (which
 moves the tensor to fresh memory if somebody else holds the old), or brackets a long write by `begin_write` and `end_write`.
 """
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from nbgrad.autograd.alias import Unnoted
+from nbgrad.autograd.reuse import Reuse, install
 from nbgrad.autograd.tensor import Tensor
 from nbgrad.autograd.versions import note_write, owner, version_of
 from nbgrad.errors import DtypeError, GraphError
@@ -25,10 +27,13 @@ np_empty = np.empty
 def empty(shape: tuple, dtype: np.dtype) -> np.ndarray:
     """An uninitialized, C-contiguous array."""
     array = np_empty(shape, dtype)  # costs nothing until it is touched
-    if array.nbytes >= IN_ARENA_BYTES and current:
-        shared = current[-1].empty(array.shape, array.dtype)
-        if shared is not None:
-            return shared
+    if array.nbytes >= IN_ARENA_BYTES:
+        if current:
+            shared = current[-1].empty(array.shape, array.dtype)
+            if shared is not None:
+                return shared
+        elif not Reuse.is_decided and install():
+            return np_empty(shape, dtype)
     return array
 
 

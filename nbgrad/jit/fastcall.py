@@ -57,6 +57,18 @@ define void @"{outer}"(i64 %object) {{
 """
 
 
+CALLBACK = """
+declare i32 @"{inner}"(ptr, ptr, KINDS)
+define i64 @"{outer}"(NAMED) {{
+  %result = alloca i64
+  %exception = alloca ptr
+  %status = call i32 @"{inner}"(ptr %result, ptr %exception, NAMED)
+  %value = load i64, ptr %result
+  ret i64 %value
+}}
+"""
+
+
 class NativeFunction:
     """A native function for native callers (a destructor): f(object) without a result, called with the GIL held."""
 
@@ -112,6 +124,22 @@ class FastCall(NativeFunction):
                 self.__name__, self.address(), block, self.__doc__
             )
         return self.bound[content]
+
+
+class Callback(NativeFunction):
+    """A native function for native callers: f(int64, ...) -> int64, addresses too; called with the GIL held."""
+
+    def __init__(self, function):
+        super().__init__(function)
+        self.n_args = function.__code__.co_argcount
+        numbers = ["i64"] * self.n_args
+        named = ", ".join(f"i64 %a{k}" for k in range(self.n_args))
+        self.outer = CALLBACK.replace("KINDS", ", ".join(numbers)).replace("NAMED", named)
+
+
+def callback(function):
+    """Decorator: `function(numbers)` becomes a native function with a result; `.address()` is where it starts."""
+    return Callback(function)
 
 
 def fastcall(function):
