@@ -2,12 +2,13 @@
 
 Time of forward and backward of one operation; a gradient of all inputs.  Results of both sides are checked against the
 same formulas in NumPy on a few rows.  Bandwidth is what the operation must at least read and write (inputs, outputs,
-gradients), as a share of what `np.copyto` moves on this machine in the same run.
+gradients), as a share of what `np.copyto` moves on this machine in the same run.  --against jax compares with jax.jit.
 """
 
 import time
 
 import common
+import jax_steps
 import numpy as np
 from sides import Absent
 
@@ -71,20 +72,58 @@ OPERATIONS = {  # name: (function, gradient of x, arrays of x's size that must b
 
 
 def prepared(lib, name):
-    """A function that runs forward and backward once and returns the time."""
+    """A function that runs forward and backward once and returns the time, and one that checks the last gradient."""
     function, reference, _ = OPERATIONS[name]
-    if name == "layer norm" and not hasattr(lib.functional, "layer_norm"):
+    if (
+        name == "layer norm"
+        and lib.framework == "nbgrad"
+        and not hasattr(lib.functional, "layer_norm")
+    ):
         raise Absent("there is no layer norm")
     rng = np.random.default_rng(0)
     inputs = [rng.standard_normal((ROWS, COLUMNS), np.float32) for _ in range(2)]
     g = rng.standard_normal((ROWS, COLUMNS), np.float32)
     if name == "softmax cross-entropy":
         b = rng.integers(0, COLUMNS, ROWS)
-        second = lib.tensor(b)
         g = np.ones(1, np.float32)
     else:
         b = rng.standard_normal(COLUMNS, np.float32)
-        second = lib.tensor(b, requires_grad=True)
+    if lib.framework == "jax":
+        run, last = by_jax(lib, name, inputs, b, g)
+    else:
+        run, last = by_tensors(lib, function, inputs, b, g)
+
+    def check():
+        n, gradient = last()
+        rows = inputs[n % 2][LOOK].astype(np.float64)
+        seconds = b[LOOK] if b.dtype == np.int64 else b.astype(np.float64)
+        expected = reference(rows, seconds, g[LOOK] if g.ndim > 1 else g)
+        found = gradient[LOOK]
+        if not np.allclose(found, expected, rtol=1e-3, atol=1e-5):
+            raise AssertionError(f"{name}: gradients {found}, expected {expected}")
+
+    return run, check
+
+
+def by_jax(lib, name, inputs, b, g):
+    """The run, and a function that gives its number and gradient, by jax.jit."""
+    runs = [jax_steps.fused(lib.package, name, x, b, g if g.ndim > 1 else g[0]) for x in inputs]
+    n, found = 0, None
+
+    def run():
+        nonlocal n, found
+        n += 1
+        found = None  # as a tensor's old gradient
+        begin = time.perf_counter_ns()
+        found = runs[n % 2]()
+        return time.perf_counter_ns() - begin
+
+    return run, lambda: (n, np.asarray(found))
+
+
+def by_tensors(lib, function, inputs, b, g):
+    """The same for tensors that carry gradients."""
+    second = lib.tensor(b, requires_grad=b.dtype != np.int64)
     leaves = [lib.tensor(x, requires_grad=True) for x in inputs]
     cotangent = lib.tensor(g if g.ndim > 1 else g[0])
     n = 0
@@ -101,15 +140,7 @@ def prepared(lib, name):
         y.backward(cotangent)
         return time.perf_counter_ns() - begin
 
-    def check():
-        rows = inputs[n % 2][LOOK].astype(np.float64)
-        seconds = b[LOOK] if b.dtype == np.int64 else b.astype(np.float64)
-        expected = reference(rows, seconds, g[LOOK] if g.ndim > 1 else g)
-        found = leaves[n % 2].grad.numpy()[LOOK]
-        if not np.allclose(found, expected, rtol=1e-3, atol=1e-5):
-            raise AssertionError(f"{name}: gradients {found}, expected {expected}")
-
-    return run, check
+    return run, lambda: (n, leaves[n % 2].grad.numpy())
 
 
 def runs(name):
