@@ -112,6 +112,12 @@ def lower(p, builder, args):
         whole, bias, shift = (integer(32), 127, 23) if single else (I64, 1023, 52)
         exponent = builder.add(builder.fptosi(args[0], whole), whole(bias))
         return builder.bitcast(builder.shl(exponent, whole(shift)), args[0].type)
+    elif p.kind == "times_pow2":
+        single = isinstance(args[0].type, ir.FloatType)
+        whole, shift = (integer(32), 23) if single else (I64, 52)
+        more = builder.shl(builder.fptosi(args[1], whole), whole(shift))
+        sum_of_bits = builder.add(builder.bitcast(args[0], whole), more)
+        return builder.bitcast(sum_of_bits, args[0].type)
     return None
 
 
@@ -130,7 +136,17 @@ def lower_pause(builder):
         builder.call(hint, [integer(32)(15)])
 
 
-ARITY = {"peek": 1, "poke": 2, "load": 1, "store": 2, "rmw": 2, "cas": 3, "copy": 3, "pow2i": 1}
+ARITY = {
+    "peek": 1,
+    "poke": 2,
+    "load": 1,
+    "store": 2,
+    "rmw": 2,
+    "cas": 3,
+    "copy": 3,
+    "pow2i": 1,
+    "times_pow2": 2,
+}
 
 
 @cache
@@ -145,7 +161,7 @@ def numba_form(thing):
         return context.get_dummy_value() if result is None else result
 
     def describe(args):
-        if thing.kind in ("float", "pow2i"):
+        if thing.kind in ("float", "pow2i", "times_pow2"):
             return args[0](*[args[0]] * len(args)), code
         result = types.int64 if thing.returns else types.void
         return result(*[types.int64] * len(args)), code

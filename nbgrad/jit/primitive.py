@@ -55,3 +55,6 @@ copysign = Primitive("copysign", "float", "llvm.copysign", n_args=2)
 pow2i = Primitive(
     "pow2i", "pow2i"
 )  # 2**n for an integral-valued float n in the range of normal numbers
+times_pow2 = Primitive(
+    "times_pow2", "times_pow2", n_args=2
+)  # x * 2**n for an integral-valued n, where x and the result are normal numbers: n is added to the exponent

@@ -18,6 +18,7 @@ from nbgrad.jit.primitive import (
     pow2i,
     rint,
     scratch,
+    times_pow2,
 )
 
 labs = external("labs", 1)
@@ -49,6 +50,7 @@ def floats(x, y):
     y[1] = fabs(x[1])
     y[2] = fmax(x[0], x[1])
     y[3] = pow2i(rint(x[2]))
+    y[4] = times_pow2(x[1], rint(x[2]))
 
 
 def test_widths():
@@ -72,9 +74,9 @@ def test_stack_and_c_functions():
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_float_instructions(dtype):
-    y = np.empty(4, dtype)
+    y = np.empty(5, dtype)
     floats(np.array([2.5, -3.25, 5.0], dtype), y)
-    assert y.tolist() == [2.0, 3.25, 2.5, 32.0]
+    assert y.tolist() == [2.0, 3.25, 2.5, 32.0, -104.0]
 
 
 def test_in_python_they_say_what_they_are_for():
