@@ -1,8 +1,9 @@
 """How long do the stages of a pipeline idle, beyond what no schedule can avoid, and how much do activations take?
 
 Two workers, one stage each of the same cost (four layers of width 512, batches of 8 x 64 rows), 1F1B and GPipe in turn:
-50 steps each, in blocks of 10.  Bubble: the part of both stages' time that they did not compute, median of the steps; to be
-at most 5 percentage points above (p - 1) / (m + p - 1).
+50 steps each, in blocks of 10.  The first stage makes no gradient of its input; a wider first layer makes up for it.
+"alone" is what forward and backward of a micro-batch cost each stage when nobody waits for anybody.  Bubble: the part of both
+stages' time that they did not compute, median of the steps; to be at most 5 percentage points above (p - 1) / (m + p - 1).
 
 python perf/pipeline.py [--quick]
 """
@@ -12,9 +13,12 @@ import os
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import argparse
+import itertools
 import json
+import statistics
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -24,19 +28,39 @@ from nbgrad import multiprocessing, nn, parallel, rpc
 
 P, M, WIDTH, ROWS = 2, 8, 512, 64
 LAYERS = 4
+# A layer is one product forward and two backward; without the gradient of the input the first one is 3/2 as wide for the same.
+FIRST_WIDTH = WIDTH * 3 // 2
+ALONE = 40  # micro-batches
 BLOCK = 10
 ALLOWED = 0.05
 
 
 def stage_of(rank):
     nb.manual_seed(rank)
-    layers = [part for _ in range(LAYERS) for part in (nn.Linear(WIDTH, WIDTH), nn.Tanh())]
+    widths = [WIDTH if rank else FIRST_WIDTH] + [WIDTH] * LAYERS
+    layers = [part for n, m in itertools.pairwise(widths) for part in (nn.Linear(n, m), nn.Tanh())]
     return nn.Sequential(*layers)
+
+
+def cost_alone(rank, x, y):
+    """ms of a micro-batch, forward and backward, as a stage sees it; median."""
+    stage, taken = stage_of(rank), []
+    x, y = x[:ROWS], y[:ROWS]
+    inner = nb.randn(ROWS, WIDTH)
+    for _ in range(ALONE):
+        begin = time.perf_counter_ns()
+        if rank == 0:
+            stage(x).backward(inner)
+        else:
+            (nn.functional.mse_loss(stage(inner.detach().requires_grad_()), y) / M).backward()
+        taken.append(time.perf_counter_ns() - begin)
+    return statistics.median(taken) / 1e6
 
 
 def work(rank, n_blocks, file):
     rpc.init_rpc(f"worker{rank}")
-    x, y = nb.randn(M * ROWS, WIDTH), nb.randn(M * ROWS, WIDTH)
+    x, y = nb.randn(M * ROWS, FIRST_WIDTH), nb.randn(M * ROWS, WIDTH)
+    alone = cost_alone(rank, x, y)
     lines = {
         name: parallel.Pipeline(stage_of(rank), M, nn.functional.mse_loss, name)
         for name in ("1f1b", "gpipe")
@@ -51,10 +75,10 @@ def work(rank, n_blocks, file):
                 line.step(x, y)
                 for p in line.stage.parameters():
                     p.grad = None
+    Path(f"{file}{rank}").write_text(json.dumps(alone))
     if rank == 0:
-        Path(file).write_text(
-            json.dumps({name: vars(line.statistics()) for name, line in lines.items()})
-        )
+        found = {name: vars(line.statistics()) for name, line in lines.items()}
+        Path(file).write_text(json.dumps(found))
     rpc.shutdown()
 
 
@@ -66,6 +90,7 @@ def main():
         file = os.path.join(folder, "figures")
         multiprocessing.spawn(work, (n_blocks, file), nprocs=P)
         found = json.loads(Path(file).read_text())
+        alone = [json.loads(Path(f"{file}{rank}").read_text()) for rank in range(P)]
     load = os.getloadavg()[0]
     print(
         f"# perf/pipeline.py  load {load:.1f}  {os.cpu_count()} cores  {P} stages x {M} micro-batches"
@@ -73,6 +98,7 @@ def main():
     print(
         f"# {'schedule':<10}{'steps':>6}{'bubble %':>10}{'formula %':>11}{'busy ms':>16}{'held':>10}{'bytes':>22}"
     )
+    print(f"  {'alone':<10}{ALONE:>6}{'-':>10}{'-':>11}{' '.join(f'{ms:.2f}' for ms in alone):>16}")
     for name, line in found.items():
         busy = " ".join(f"{ms:.1f}" for ms in line["busy_ms"])
         held = " ".join(map(str, line["peak_held"]))

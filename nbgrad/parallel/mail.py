@@ -1,6 +1,9 @@
 """Mail: activations and gradients between the stages of a pipeline, each under a key, in whatever order they arrive.
 
-stage k: post(rank, key, tensors) ── one call, not waited for ──▶ stage k + 1: wait(key, rank)
+stage k: post(rank, pipeline, key, tensors) ── one message, no answer ──▶ stage k + 1: wait(key, rank)
+
+A letter is no call: whichever thread pops the message puts it into its box, so a stage that waits has it without any other
+thread being woken.
 """
 
 import threading
@@ -9,9 +12,12 @@ from typing import Any
 from nbgrad import rpc
 from nbgrad.autograd import Tensor
 from nbgrad.rpc import Future, state
+from nbgrad.rpc.api import on_start
+from nbgrad.rpc.message import ARRAYS, H0, H1, H2, H3, STAGE
 
-boxes: dict[str, "Mail"] = {}  # of the pipelines of this worker, by their names
+boxes: dict[int, "Mail"] = {}  # of the pipelines of this worker, by their numbers
 boxes_lock = threading.Lock()
+KINDS = "FB"  # of letters: activations go forward, gradients backward
 
 
 class Mail:
@@ -61,33 +67,46 @@ class Mail:
             future.set_exception(error)
 
 
-def box(name: str) -> Mail:
-    """The letters to the pipeline of that name, which may be made here only later."""
+def box(number: int) -> Mail:
+    """The letters to the pipeline of that number, which may be made here only later."""
     with boxes_lock:
-        return boxes.setdefault(name, Mail())
+        return boxes.setdefault(number, Mail())
 
 
-def close(name: str) -> None:
+def close(number: int) -> None:
     """Forget the letters to a pipeline."""
     with boxes_lock:
-        boxes.pop(name, None)
+        boxes.pop(number, None)
+
+
+def put(number: int, key: tuple, tensors: tuple) -> None:
+    """On the receiver: a letter has come."""
+    # (not `set_result`: the thread that pops messages looks by itself whether what it waits for is there)
+    box(number).future(key).settle(tensors, None)
+
+
+def on_letter(message: tuple) -> None:
+    """On the receiver: the message of a letter; runs with the role held."""
+    key = message[H1], KINDS[message[H3]], message[H2]
+    put(message[H0], key, tuple([Tensor(array) for array in message[ARRAYS]]))
+
+
+on_start.append(lambda agent: agent.on(STAGE, on_letter))
 
 
 @rpc.register
-def put(name: str, key: tuple, tensors: tuple) -> None:
-    """On the receiver: a letter."""
-    box(name).future(key).set_result(tensors)
-
-
-@rpc.register
-def put_failure(name: str, step: int, error: BaseException) -> None:
+def put_failure(number: int, step: int, error: BaseException) -> None:
     """On the receiver: another stage has failed."""
-    box(name).fail(step, error)
+    box(number).fail(step, error)
 
 
-def post(rank: int, name: str, key: tuple, tensors: tuple[Tensor, ...]) -> Future:
-    """Send a letter; large tensors are not copied.  The future is done when it has arrived."""
-    return rpc.rpc_async(rank, put, args=(name, key, tuple(x.detach() for x in tensors)))
+def post(rank: int, number: int, key: tuple, tensors: tuple[Tensor, ...]) -> None:
+    """Send a letter; large tensors are not copied, and nobody waits until it has arrived."""
+    step, kind, micro_batch = key
+    arrays = tuple([x.array for x in tensors])
+    here: Any = state.agent()
+    header = number, step, micro_batch, KINDS.index(kind), 0, 0
+    here.post(rank, 0, STAGE, *header, arrays, None)
 
 
 def here() -> tuple[int, int]:

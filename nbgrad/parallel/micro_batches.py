@@ -24,7 +24,6 @@ class MicroBatches:
     def __init__(self, pipeline: Any, pieces: list[tuple], is_training: bool = True) -> None:
         self.pipeline, self.pieces, self.is_training = pipeline, pieces, is_training
         self.held: dict[int, tuple] = {}  # number -> (inputs, outputs or the loss)
-        self.posted: list = []
         self.losses: list[float] = []
         self.bytes = self.busy_ns = 0
 
@@ -95,7 +94,7 @@ class MicroBatches:
     def post(self, rank: int, kind: str, number: int, tensors: tuple[Tensor, ...]) -> None:
         """Send to another stage; does not wait."""
         line = self.pipeline
-        self.posted.append(mail.post(rank, line.name, (line.n_steps, kind, number), tensors))
+        mail.post(rank, line.number, (line.n_steps, kind, number), tensors)
 
 
 def gradient_of(x: Tensor) -> Tensor:

@@ -111,10 +111,11 @@ class Pipeline:
         if self.is_last and loss_fn is None:
             raise ValueError("the last stage needs loss_fn=")
         self.order = SCHEDULES[schedule](self.rank, self.n_stages, n_micro_batches)
-        self.name = f"pipeline {next(numbers)}"
-        self.box = mail.box(self.name)
+        self.number = next(numbers)
+        self.name = f"pipeline {self.number}"
+        self.box = mail.box(self.number)
         pipelines[self.name] = self
-        weakref.finalize(self, mail.close, self.name)
+        weakref.finalize(self, mail.close, self.number)
         self.n_inputs = 0  # of the first stage; 0: all that it is given
         self.n_steps = 0
         self.figures = StageFigures()
@@ -151,8 +152,6 @@ class Pipeline:
         except BaseException as error:
             self.tell(error)
             raise
-        for letter in run.posted:
-            letter.wait()
         self.n_steps += 1
         figures = self.figures
         figures.began_ns.append(begun)
@@ -165,8 +164,6 @@ class Pipeline:
         self.n_inputs = len(inputs)
         run = MicroBatches(self, self.pieces(inputs), is_training=False)
         outputs = [run.forward(number) for number in range(self.n_micro_batches)]
-        for letter in run.posted:
-            letter.wait()
         self.n_steps += 1
         return cat(outputs) if self.is_last else None
 
@@ -191,7 +188,7 @@ class Pipeline:
         )
         for rank in range(self.n_stages):
             if rank != self.rank:
-                rpc.rpc_async(rank, mail.put_failure, args=(self.name, self.n_steps, told))
+                rpc.rpc_async(rank, mail.put_failure, args=(self.number, self.n_steps, told))
         self.n_steps += 1
 
     def statistics(self) -> PipelineStatistics:
@@ -204,16 +201,44 @@ class Pipeline:
         busy = np.array([part.busy_ns[:n] for part in parts], float).reshape(self.n_stages, n)
         begun = np.array([part.began_ns[:n] for part in parts], float).reshape(self.n_stages, n)
         ended = np.array([part.ended_ns[:n] for part in parts], float).reshape(self.n_stages, n)
-        span = ended.max(axis=0) - begun.min(axis=0)
-        bubbles = 1.0 - busy.sum(axis=0) / (self.n_stages * span)
         return PipelineStatistics(
             n_steps=n,
-            bubble=float(np.median(bubbles)) if n else 0.0,
+            bubble=float(np.median(bubbles(busy, begun, ended))) if n else 0.0,
             ideal_bubble=ideal_bubble(self.n_stages, self.n_micro_batches),
             busy_ms=tuple(float(np.median(row)) / 1e6 if n else 0.0 for row in busy),
             peak_held=tuple(part.peak_held for part in parts),
             peak_bytes=tuple(part.peak_bytes for part in parts),
         )
+
+
+def bubbles(busy: np.ndarray, begun: np.ndarray, ended: np.ndarray) -> np.ndarray:
+    """Part of the stages' time that they idled, per step.
+
+    A step lasts from the end of the one before, or from when the first stage comes to it if that is later: a stage that is
+    done early and already waits for the next step idles in this one, and is not to be counted in both.
+
+    Parameters
+    ----------
+    busy, begun, ended : ndarray, shape (stages, steps), float64
+        Time that a stage computed, and when it came and went; one unit for all.
+
+    Returns
+    -------
+    ndarray, shape (steps,), float64
+
+    Examples
+    --------
+    Two stages that are busy for 8 of 9, one of them a unit earlier than the other:
+
+    >>> import numpy as np
+    >>> from nbgrad.parallel.pipeline import bubbles
+    >>> bubbles(np.full((2, 2), 8.0), np.array([[0.0, 9.0], [0.0, 8.0]]), np.array([[9.0, 18.0], [8.0, 17.0]])).round(3)
+    array([0.111, 0.111])
+    """
+    over = ended.max(axis=0)
+    first = begun.min(axis=0)
+    first[1:] = np.maximum(first[1:], over[:-1])
+    return 1.0 - busy.sum(axis=0) / (len(busy) * (over - first))
 
 
 @rpc.register

@@ -5,12 +5,13 @@
 
 Bits 8 and up of `kind` name a transfer: the body came before, in CHUNK messages of that number (too large for the ring).
 Bit PARTS of `kind`: an array is sparse and came as its parts; the last array says how many belong together.
-Kinds from 16 on belong to `dist_autograd`.
+Kinds from 16 on belong to `dist_autograd`, those from 32 on to `parallel`.
 """
 
 CALL, REPLY, ERROR, INTERN, CHUNK, RREF, GOODBYE = range(1, 8)
 PARTS = 128
 GRAD, LETTER, RELEASE, FAILURE, REPORT, DROP_PASS = range(16, 22)
+STAGE = 32  # activations or gradients of a pipeline
 
 SOURCE, KIND, H0, H1, H2, H3, H4, H5, ARRAYS, EXTRA = range(10)
 NO_CONTEXT = -1
