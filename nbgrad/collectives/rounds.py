@@ -301,18 +301,24 @@ def stream_slice(g, out, first, last):
 @kernel("nnnn")
 def sum_tile(g, target, at, n_bytes):
     """One tile, in the order of the members."""
-    members, count = peek(g + MEMBERS), n_bytes // peek(g + ITEM)
+    add_sources(g, peek(g + MEMBERS), target, at, n_bytes)
+
+
+@kernel("nnnnn")
+def add_sources(g, n, target, at, n_bytes):
+    """One tile of the first `n` sources, in their order; an average is over all members."""
+    count = n_bytes // peek(g + ITEM)
     combine, first = peek(g + COMBINE), peek(g + SOURCES) + at
-    if members == 1:
+    if n == 1:
         copy_bytes(target, first, n_bytes)
     else:
         second = peek(g + SOURCES + 8) + at
         call_address_8(combine, target, first, second, count, COMBINING, 0, 0, 0)
-    for p in range(2, members):
+    for p in range(2, n):
         other = peek(g + SOURCES + 8 * p) + at
         call_address_8(combine, target, target, other, count, ADDING, 0, 0, 0)
     if peek(g + FINISH) != 0:
-        call_address_8(peek(g + FINISH), target, count, members, 0, 0, 0, 0, 0)
+        call_address_8(peek(g + FINISH), target, count, peek(g + MEMBERS), 0, 0, 0, 0, 0)
 
 
 @kernel("n=n")

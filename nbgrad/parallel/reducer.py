@@ -9,6 +9,7 @@ end of the pass: all averages are there, `.grad` shows them
 
 import weakref
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -38,8 +39,9 @@ class Reducer:
 
     Notes
     -----
-    A parameter has a place in a bucket, and one more bucket, the last, tells who has gradients at all: a parameter that has
-    none on any worker keeps what it has.
+    Gradients are not copied into buckets: those in shared memory, 64 KiB and more, are read where backward has left them.
+    A parameter has a place in a bucket of the result, and one more bucket, the last, tells who has gradients at all: a
+    parameter that has none on any worker keeps what it has.
     """
 
     def __init__(
@@ -52,10 +54,14 @@ class Reducer:
             [p.array.size for p in self.params], dtype.itemsize, bucket_bytes
         )
         self.n_buckets = len(totals)
-        self.plan = Plan(pg, [*totals, len(self.params)], dtype, ReduceOp.AVG)
-        for given in self.plan.inputs:
-            given.fill(0)
-        self.given = parts(self.plan.inputs, self.places, shapes)
+        n = len(self.params)
+        pieces: list[list[tuple[int, int]]] = [[] for _ in totals]
+        for at in reversed(self.places):
+            pieces[at.bucket].append((at.first, at.size))
+        self.plan = Plan(pg, [*totals, n], dtype, ReduceOp.AVG, [*pieces, [(0, n)]])
+        self.plan.inputs[-1].fill(0)
+        self.numbers = range(n - 1, -1, -1)  # of the parameters' pieces: the last ones come first
+        self.copies = parts(self.plan.inputs, self.places, shapes)
         self.found = parts(self.plan.outputs, self.places, shapes)
         self.shown: list[weakref.ref] = []  # gradients that show the last result
         self.scale = 1.0
@@ -83,7 +89,7 @@ class Reducer:
                 "a backward pass failed after averaging had begun, so the other workers wait for gradients that never come; "
                 "start the workers again from their last checkpoint"
             )
-            self.plan.group.give_up(error, (self.plan.own, self.plan.result))
+            self.plan.give_up(error)
             raise error
         self.is_armed, self.scale, self.unused = True, scale, unused
 
@@ -113,16 +119,17 @@ class Reducer:
         self.take(k)
 
     def take(self, k: int) -> None:
-        """Copy a gradient into its bucket; start the buckets that are full, in order."""
+        """Let others read a gradient where it lies; start the buckets that are full, in order."""
         if self.has_come[k]:
             return
         self.has_come[k] = True
-        gradient = self.params[k].grad
-        if gradient is None:
-            self.given[k].fill(0)
-        else:
-            array = gradient.array
-            np.copyto(self.given[k], array.to_dense() if isinstance(array, SparseArray) else array)
+        gradient, number = self.params[k].grad, self.numbers[k]
+        array: Any = None if gradient is None else gradient.array
+        if isinstance(array, SparseArray):
+            array = array.to_dense()
+        if not self.plan.give(number, array):
+            np.copyto(self.copies[k], array)
+            self.plan.take_back(number)
         self.plan.inputs[-1][k] = gradient is not None
         self.n_missing[self.places[k].bucket] -= 1
         while self.next < self.n_buckets and self.n_missing[self.next] == 0:
@@ -173,8 +180,9 @@ class Reducer:
     def shadow(self) -> None:
         """Take part in a step without gradients: this worker has no batch for it."""
         self.release()
-        for given in self.plan.inputs:
-            given.fill(0)
+        for number in self.numbers:
+            self.plan.give(number, None)
+        self.plan.inputs[-1].fill(0)
         for _ in range(self.n_buckets + 1):
             self.plan.start()
         self.plan.finish()

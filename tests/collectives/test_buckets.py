@@ -16,6 +16,15 @@ def value(member, step, bucket, k):
     return 1000 * (member + 1) + 100 * step + 10 * bucket + k
 
 
+TABLES = ARRAYS + (1 << 16)  # per member, in lines of its own
+HALF = 2048  # of a member's memory: a piece lies in another place in each step
+
+
+def has(member, step, bucket):
+    """All but member 0 have nothing to add to bucket 1 of the first step, nor to bucket 0 of the second."""
+    return member == 0 or step + bucket != 1
+
+
 def steps(world, n_steps, n_buckets, light=True):
     """A program: all members run all steps; `light`: without sleeping."""
 
@@ -28,21 +37,30 @@ def steps(world, n_steps, n_buckets, light=True):
         def body(me):
             member = Member(machine, me, world)
             member.put(rounds.COMBINE, COMBINE)
-            for p in range(world):
-                member.put(rounds.SOURCES + 8 * p, ARRAYS + 4096 * p)
-            q = machine.allocate(buckets.STARTS + 8 * (n_buckets + 1))
+            pieces = buckets.BUCKETS + buckets.BUCKET * (n_buckets + 1)
+            q = machine.allocate(pieces + buckets.PIECE * n_buckets)
             private = machine.private
+            for p in range(world):
+                private[q + buckets.TABLES + 8 * p] = TABLES + 4096 * p
+            private[q + buckets.PIECES] = q + pieces
             private[q + buckets.GROUP] = member.g
             private[q + buckets.RESULT] = SHARED
             private[q + buckets.N_BUCKETS] = n_buckets
             for k in range(n_buckets + 1):
-                private[q + buckets.STARTS + 8 * k] = k * room
+                private[q + buckets.BUCKETS + buckets.BUCKET * k] = k * room
+                private[q + buckets.BUCKETS + buckets.BUCKET * k + buckets.FIRST_PIECE] = k
+            for k in range(n_buckets):
+                row = q + pieces + buckets.PIECE * k
+                private[row], private[row + buckets.START] = k, k * room
+                private[row + buckets.N_BYTES] = size
             for step in range(n_steps):
                 for bucket in range(n_buckets):
                     machine.here(me, step, bucket, private.get(q + buckets.NEXT, 0))
+                    start = ARRAYS + 4096 * me + HALF * (step & 1) + bucket * room
+                    offset = start - BASE if has(me, step, bucket) else 0
+                    machine.write(TABLES + 4096 * me + 8 * bucket, offset)
                     for k in range(WORDS):
-                        place = ARRAYS + 4096 * me + bucket * room + 8 * k
-                        machine.write(place, value(me, step, bucket, k))
+                        machine.write(start + 8 * k, value(me, step, bucket, k))
                     real.start(q)
                     real.progress(q)
                 private[q + buckets.TARGET] = (step + 1) * n_buckets
@@ -62,13 +80,15 @@ def steps(world, n_steps, n_buckets, light=True):
                 for bucket in range(n_buckets):
                     for k in range(WORDS):
                         found = machine.read(SHARED + bucket * room + 8 * k)
-                        wanted = sum(value(p, step, bucket, k) for p in range(world))
+                        members = [p for p in range(world) if has(p, step, bucket)]
+                        wanted = sum(value(p, step, bucket, k) for p in members)
                         assert found == wanted, f"member {me}, step {step}, bucket {bucket}"
             ended.append(me)
 
         machine.name_region(SHARED, 4096, "result")
         for p in range(world):
             machine.name_region(ARRAYS + 4096 * p, 4096, f"buffer of {p}")
+            machine.name_region(TABLES + 4096 * p, 4096, f"table of {p}")
             machine.name_region(BASE + 2048 * p + rounds.FILLED, 8, f"filled of {p}")
             machine.name_region(BASE + 2048 * p + rounds.REDUCED, 8, f"reduced of {p}")
         for me in range(world):

@@ -41,6 +41,41 @@ def test_steps(group3, op, dtype):
     group3.call(everywhere, steps, op, dtype, 5)
 
 
+def pieces(rank, world):
+    """Pieces that lie in shared memory, elsewhere, in `inputs` or nowhere, in turns."""
+    sizes = [20_000, 30, 17_000]
+    layout = [[(0, sizes[0]), (20_000, sizes[1])], [(0, sizes[2])]]
+    plan = Plan(State.default, [20_030, 17_000], np.dtype("float32"), ReduceOp.AVG, layout)
+    views = [plan.outputs[0][:20_000], plan.outputs[0][20_000:], plan.outputs[1]]
+    inputs = [plan.inputs[0][:20_000], plan.inputs[0][20_000:], plan.inputs[1]]
+    refused = [np.ones((30, 4), np.float32)[:, 0], np.ones(31, np.float32), np.ones(30)]
+    assert not any(plan.give(1, array) for array in refused)
+    for step in range(6):
+        for k, size in enumerate(sizes):
+            how = (step + k + rank) % 3
+            mine = values(rank, (size,), "float32", k + 10 * step)
+            if how == 0:
+                assert plan.give(k, (nb.tensor(mine) + 0.0).array), "born in shared memory if large"
+            elif how == 1 and step > 2:
+                assert plan.give(k, None)
+            else:
+                plan.take_back(k)
+                inputs[k][:] = mine
+            if k:
+                plan.start()
+        plan.finish()
+        for k, size in enumerate(sizes):
+            there = [p for p in range(world) if step <= 2 or (step + k + p) % 3 != 1]
+            stacked = [values(p, (size,), "float32", k + 10 * step) for p in there]
+            same(views[k], np.sum(stacked, axis=0, dtype=np.float32) / np.float32(world))
+    assert plan.given == [None] * 3
+    plan.close()
+
+
+def test_pieces_are_read_where_they_lie(group3):
+    group3.call(everywhere, pieces)
+
+
 def many_plans(rank, world):
     for _ in range(70):  # more than there are slots
         plan = Plan(State.default, [5], np.dtype("float32"))
