@@ -70,7 +70,7 @@ DIRECT_BYTES = (
 )  # operations from here on begin with the question whether arrays can be read in place
 TILE = 8192  # bytes that are summed before the next ones: they stay in the first cache
 SLICE_UNIT = 64
-STREAM_UNIT = 32  # elements, and bytes, that streamed stores need whole
+STREAM_UNIT = 64  # elements, and bytes, that streamed stores need whole
 
 sched_yield = external("sched_yield", 0)
 
@@ -281,8 +281,9 @@ def stream_slice(g, out, first, last):
     if (out + first) % STREAM_UNIT != 0:
         return first
     combine, scratch = peek(g + COMBINE), peek(g + SCRATCH)
+    limit = last - first if members == 2 else TILE
     while first < last:
-        count = min(TILE, last - first) // item // STREAM_UNIT * STREAM_UNIT
+        count = min(limit, last - first) // item // STREAM_UNIT * STREAM_UNIT
         if count == 0:
             break
         sums = peek(g + SOURCES) + first

@@ -189,6 +189,8 @@ class SharedParameters:
             (native.SCRATCH, address_of(self.scratch)),
             (native.ADD, reducer(ReduceOp.SUM, dtype, "a step")[0]),
             (native.UPDATE, self.recipe.update.address(name)),
+            (native.PAIR_UPDATE, self.recipe.pair.address(name)),
+            (native.UNIT, self.recipe.pair.unit(name)),
             (native.CLIP, updates.clip.address(name)),
             (native.SQUARES, updates.add_squares.address(name)),
             (native.MULTIPLY, updates.multiply.address(name)),

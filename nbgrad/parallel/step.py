@@ -4,6 +4,7 @@
     TABLE: where its gradients lie;  ARRIVED = 1     TABLE;  ARRIVED = 1
     both are here and mean the same step: STEP = 1 while slice 0 (slice 1) is written
     per tile: the sum of all members' gradients, in their order, into the first cache; parameter and state from it
+    (the last of two or more gradients is added while parameter and state are computed, in the same pass)
     STEP = 2                                         STEP = 2
     both are done: forward may read the parameters, backward may write gradients
 
@@ -58,7 +59,7 @@ ARRIVED, NORMED, STEP, PRINT, PAIR, TABLE = 0, 64, 128, 192, 200, 256
 # words of the private block
 (GROUP, SEGMENT, SEGMENT_END, STAGING, N_PARAMS, ITEM, DTYPE, NDARRAY, NONE, FLAT, STATE1, STATE2, N_STATES, FIRST, LAST,
  SCRATCH, ADD, UPDATE, CLIPS, CLIP, SQUARES, MULTIPLY, NUMBERS, NUMBER, STAGE, VERDICT, OTHER, N_UPDATED,
- BYTES) = range(0, 29 * 8, 8)  # fmt: skip
+ BYTES, PAIR_UPDATE, UNIT) = range(0, 31 * 8, 8)  # fmt: skip
 DESKS, SOURCES, ROWS = 256, 512, 768
 # a parameter's row: its first element, how many, the address of its numbers, how many members had a gradient
 ROW, SIZE, CONSTANTS, FOUND = 32, 8, 16, 24
@@ -166,6 +167,31 @@ def update(q, at, count, sums, constants):
         call_address_8(function, p, sums, first, second, constants, count, 0, 0)
 
 
+@kernel("nnnnnn=n")
+def update_pairs(q, n, at, end, origin, constants):
+    """Parameter and state of whole lines, with the last gradient added on the way; where the rest begins."""
+    item, function, unit = peek(q + ITEM), peek(q + PAIR_UPDATE), peek(q + UNIT)
+    limit = end - at if n == 2 else TILE // item
+    while True:
+        count = min(limit, end - at) // unit * unit
+        if count == 0:
+            return at
+        inner, place = (at - origin) * item, at * item
+        first, last = sum_up(q, n - 1, inner, count), peek(q + SOURCES + 8 * (n - 1)) + inner
+        p, state1, state2 = (
+            peek(q + FLAT) + place,
+            peek(q + STATE1) + place,
+            peek(q + STATE2) + place,
+        )
+        if peek(q + N_STATES) == 0:
+            call_address_8(function, p, first, last, constants, count, 0, 0, 0)
+        elif peek(q + N_STATES) == 1:
+            call_address_8(function, p, first, last, state1, constants, count, 0, 0)
+        else:
+            call_address_8(function, p, first, last, state1, state2, constants, count, 0)
+        at += count
+
+
 @kernel("nn")
 def sweep(q, writes):
     """Go once over this member's slice: update it, or add up the squares of the sums."""
@@ -185,6 +211,8 @@ def sweep(q, writes):
             continue
         if at < end:
             moved += (end - at) * item * (n + (2 + 2 * peek(q + N_STATES) if writes != 0 else 0))
+        if at < end and n > 1 and writes != 0 and clips == 0 and peek(q + PAIR_UPDATE) != 0:
+            at = update_pairs(q, n, at, end, origin, peek(row + CONSTANTS))
         while at < end:
             count = min(limit, end - at)
             sums = sum_up(q, n, (at - origin) * item, count)

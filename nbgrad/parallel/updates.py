@@ -6,6 +6,8 @@
 
 `numbers` is an array of which only the first elements are read, so that they have the parameters' dtype.  The formulas are
 those of `nbgrad.optim`; the gradient's factor (its sign, and the divisor of a mean) stands among the numbers.
+
+Each has a form of two gradients, which adds them on the way, in whole lines (lines.py): the same bits, in one pass.
 """
 
 import math
@@ -15,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from nbgrad.jit.lines import Lines, lines
 from nbgrad.jit.primitive import fabs, fsqrt
 from nbgrad.jit.routine import Routine, routine
 from nbgrad.optim import SGD, Adam, AdamW
@@ -28,12 +31,14 @@ class Recipe:
     """How an optimizer's step is done in shared memory.
 
     update : the native function
+    pair : its form of two gradients
     states : names, in the optimizer's state, of the arrays that it keeps per parameter
     numbers : (group, t, factor) -> what the function reads; `t` is the number of the step, from 1, and `factor` what each
               sum of gradients is multiplied by
     """
 
     update: Routine
+    pair: Lines
     states: tuple[str, ...]
     numbers: Callable[[dict[str, Any], int, float], tuple]
 
@@ -66,6 +71,32 @@ def adam(p, g, m, v, c):
         m[i] = a
         v[i] = b
         p[i] = shrink * p[i] - lr * a / (fsqrt(b) * scale + eps)
+
+
+@lines(arrays=3, constants=3)
+def sgd_pair(line):
+    p, g, h = line.arrays
+    lr, factor, decay = line.constants
+    return {0: p - lr * (factor * (g + h) + decay * p)}
+
+
+@lines(arrays=4, constants=7)
+def momentum_pair(line):
+    p, g, h, buffer = line.arrays
+    lr, factor, decay, kept, new, inner, outer = line.constants
+    d = factor * (g + h) + decay * p
+    b = kept * buffer + new * d
+    return {3: b, 0: p - lr * (inner * d + outer * b)}
+
+
+@lines(arrays=5, constants=10)
+def adam_pair(line):
+    p, g, h, m, v = line.arrays
+    lr, factor, decay, keep1, new1, keep2, new2, eps, scale, shrink = line.constants
+    d = factor * (g + h) + decay * p
+    a = keep1 * m + new1 * d
+    b = keep2 * v + new2 * d * d
+    return {3: a, 4: b, 0: shrink * p - lr * a / (b.sqrt() * scale + eps)}
 
 
 @routine(arrays=2, fast=True)
@@ -148,9 +179,9 @@ def recipe_of(optimizer: Optimizer) -> Recipe:
     if kind is SGD:
         momenta = {group["momentum"] != 0 for group in groups}
         if momenta == {False}:
-            return Recipe(sgd, (), sgd_numbers)
+            return Recipe(sgd, sgd_pair, (), sgd_numbers)
         if momenta == {True}:
-            return Recipe(momentum, ("momentum_buffer",), momentum_numbers)
+            return Recipe(momentum, momentum_pair, ("momentum_buffer",), momentum_numbers)
         raise ValueError(
             "SharedParameters: some parameter groups of SGD have momentum and some have none; give all of them one, or none"
         )
@@ -161,7 +192,7 @@ def recipe_of(optimizer: Optimizer) -> Recipe:
                 f"DistributedDataParallel, which works with every optimizer"
             )
         numbers = adam_numbers if kind is Adam else adamw_numbers
-        return Recipe(adam, ("exp_avg", "exp_avg_sq"), numbers)
+        return Recipe(adam, adam_pair, ("exp_avg", "exp_avg_sq"), numbers)
     raise ValueError(
         f"SharedParameters knows the steps of SGD, Adam and AdamW, not of {kind.__name__}; DistributedDataParallel works with "
         f"every optimizer"

@@ -8,7 +8,7 @@ from nbgrad.jit.kernel import kernels, sources
 
 def test_every_kind_of_native_code_is_there():
     kinds = {type(source).__name__ for source in sources}
-    assert {"Kernel", "Maker", "FastCall", "NativeFunction", "Routine"} <= kinds
+    assert {"Kernel", "Maker", "FastCall", "NativeFunction", "Routine", "Lines"} <= kinds
     kernel = next(kernel for kernel in kernels if kernel.__name__ == "find_poison")
     assert kernel.object_name("any") in warm.objects()
 

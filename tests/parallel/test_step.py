@@ -10,7 +10,7 @@ from tests.simulation.explore import explore, hammer
 from tests.simulation.machine import Failure
 from tests.simulation.source import Patch
 
-UPDATE, CONSTANTS = 24, 4096
+UPDATE, PAIR, CONSTANTS = 24, 32, 4096
 SIZES = (3, 1)  # words of the parameters; each member's slice is as long as the others'
 N = sum(SIZES)
 DESK = 1024  # bytes from one desk to the next; gradients stand behind the table
@@ -48,7 +48,13 @@ def steps(world, n_steps, light=True, differs=-1):
                 machine.write(p + 8 * k, machine.read(p + 8 * k) + machine.read(sums + 8 * k))
             return 0
 
+        def add_pair(p, first, last, constants, count, *rest):
+            assert count == 2, "whole lines: two words here"
+            add(p, first, constants, count)
+            return add(p, last, constants, count)
+
         machine.functions[UPDATE] = add
+        machine.functions[PAIR] = add_pair
 
         def body(me):
             member = Member(machine, me, world)
@@ -66,6 +72,8 @@ def steps(world, n_steps, light=True, differs=-1):
                 (step.SCRATCH, member.scratch),
                 (step.ADD, COMBINE),
                 (step.UPDATE, UPDATE),
+                (step.PAIR_UPDATE, PAIR),
+                (step.UNIT, 2),
             ):
                 private[q + offset] = value
             for p in range(world):

@@ -51,6 +51,25 @@ def test_formulas(kind, options, dtype):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("kind", "options"), OPTIMIZERS)
+def test_the_form_of_two_gradients_gives_the_same_bits(kind, options, dtype):
+    rng = np.random.default_rng(2)
+    optimizer = kind([nb.nn.Parameter(nb.zeros(1))], **options)
+    recipe = recipe_of(optimizer)
+    n = 5 * recipe.pair.unit(dtype)
+    numbers = np.zeros(N_NUMBERS, dtype)
+    row = recipe.numbers(optimizer.param_groups[0], 3, 0.5)
+    numbers[: len(row)] = row
+    p, g, h, *states = np.abs(rng.standard_normal((3 + len(recipe.states), n))).astype(dtype)
+    g -= 1
+    found = [p.copy(), *[state.copy() for state in states]]
+    call(recipe.update, dtype, p, g + h, *states, numbers, n)
+    call(recipe.pair, dtype, found[0], g, h, *found[1:], numbers, n)
+    assert all(np.array_equal(a, b) for a, b in zip(found, [p, *states], strict=True))
+    assert np.isfinite(p).all()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_norms(dtype):
     rng = np.random.default_rng(1)
     x = rng.standard_normal(5001).astype(dtype)
