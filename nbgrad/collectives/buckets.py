@@ -48,15 +48,16 @@ from nbgrad.collectives.rounds import (
 )
 from nbgrad.jit import fastcall, kernel
 from nbgrad.jit.fastcall import from_int, restore_thread, save_thread, to_int
-from nbgrad.jit.primitive import copy_bytes, peek, peek32, poke
+from nbgrad.jit.primitive import call_address_8, copy_bytes, peek, peek32, poke
 from nbgrad.shm.atomics import fetch_add32, load, load32, pause, store
 from nbgrad.shm.futex import wait
 from nbgrad.shm.waiting import PAUSES, SPIN_NS, YIELDS
 from nbgrad.shm.wire import n_elements
 
 # words of a plan's own block; TABLES: the address of each member's table
-(GROUP, RESULT, N_BUCKETS, NEXT, TARGET, BUFFER, SEGMENT_END, DTYPE, NDARRAY,
- PIECES) = range(0, 10 * 8, 8)  # fmt: skip
+# PAIR: the function of two sources in whole lines, COUNT: its constant, or 0, UNIT: bytes that it takes
+(GROUP, RESULT, N_BUCKETS, NEXT, TARGET, BUFFER, SEGMENT_END, DTYPE, NDARRAY, PIECES, PAIR, COUNT,
+ UNIT) = range(0, 13 * 8, 8)  # fmt: skip
 TABLES = 128
 BUCKETS = TABLES + 8 * N_TABLE
 # a bucket's row, one more than there are: its first byte, and its first piece
@@ -97,6 +98,19 @@ def gather(q, number, start):
     return n
 
 
+@kernel("nnn=n")
+def sum_pair(q, at, n_bytes):
+    """Sum whole lines of two sources; how many bytes."""
+    g = peek(q + GROUP)
+    result, a, b = peek(q + RESULT) + at, peek(g + SOURCES) + at, peek(g + SOURCES + 8) + at
+    count, n = peek(q + COUNT), n_bytes // peek(g + ITEM)
+    if count == 0:
+        call_address_8(peek(q + PAIR), result, a, b, n, 0, 0, 0, 0)
+    else:
+        call_address_8(peek(q + PAIR), result, a, b, count, n, 0, 0, 0)
+    return n_bytes
+
+
 @kernel("nnnn")
 def sum_range(q, piece, first, last):
     """Sum as much of one piece (the address of its row) as lies in a range of bytes."""
@@ -105,6 +119,8 @@ def sum_range(q, piece, first, last):
     if at < end:
         g = peek(q + GROUP)
         n = gather(q, peek(piece), start)
+        if n == 2 and peek(q + PAIR) != 0:
+            at += sum_pair(q, at, (end - at) // peek(q + UNIT) * peek(q + UNIT))
         while n > 0 and at < end:
             tile = min(TILE, end - at)
             add_sources(g, n, peek(q + RESULT) + at, at, tile)

@@ -17,7 +17,7 @@ from nbgrad.collectives import buckets, rounds
 from nbgrad.collectives.block import address_of
 from nbgrad.collectives.operation import Kind
 from nbgrad.collectives.process_group import FIRST_SLICE_NS, IDLE_S, LAST_SLICE_NS, ProcessGroup
-from nbgrad.collectives.reducers import ReduceOp, reducer
+from nbgrad.collectives.reducers import PAIRS, ReduceOp, reducer
 from nbgrad.collectives.world import agree, finish, new_group_of
 from nbgrad.errors import DesyncError, ProcessGroupError, SharedMemoryFull
 from nbgrad.shm import arena, words
@@ -146,6 +146,8 @@ class Plan:
             group, Kind.plan, [0]
         )  # all counters are 0 now; the last operation that uses the group's block
         combine, finish = reducer(op, self.dtype, "a plan")
+        pair = PAIRS.get(op)
+        self.count = np.array([group.size()], self.dtype)  # as the divisor of an average
         block[rounds.COMBINE], block[rounds.FINISH] = combine, finish
         block[rounds.ITEM] = item
         n_words = buckets.BUCKETS + buckets.BUCKET * len(ends) + buckets.PIECE * len(rows)
@@ -161,6 +163,9 @@ class Plan:
             (buckets.DTYPE, id(self.dtype)),
             (buckets.NDARRAY, id(np.ndarray)),
             (buckets.PIECES, self.address + pieces),
+            (buckets.PAIR, 0 if pair is None else pair.address(self.dtype.name)),
+            (buckets.COUNT, address_of(self.count) if op == ReduceOp.AVG else 0),
+            (buckets.UNIT, 0 if pair is None else pair.unit(self.dtype.name) * item),
         ):
             self.words[offset >> 3] = value
         self.words[buckets.TABLES >> 3 : (buckets.TABLES >> 3) + len(tables)] = tables

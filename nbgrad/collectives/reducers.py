@@ -3,6 +3,8 @@
 out = a + b              COMBINING: the first two members
 out = out + b            ADDING: each further member
 out = out / n            at the end, for an average
+
+Sums and averages of two members have a form of whole lines (lines.py), with the same bits in one pass.
 """
 
 from enum import IntEnum
@@ -11,9 +13,10 @@ import numpy as np
 
 from nbgrad.collectives.rounds import COMBINING
 from nbgrad.errors import DtypeError
+from nbgrad.jit.lines import lines
 from nbgrad.jit.routine import routine
 
-__all__ = ["ReduceOp", "reducer"]
+__all__ = ["PAIRS", "ReduceOp", "reducer"]
 
 
 class ReduceOp(IntEnum):
@@ -171,6 +174,22 @@ def divide(out, count):
     c = out.dtype.type(count)
     for i in range(out.size):
         out[i] = out[i] / c
+
+
+@lines(arrays=3)
+def add_pair(line):
+    _, a, b = line.arrays
+    return {0: a + b}
+
+
+@lines(arrays=3, constants=1)
+def mean_pair(line):
+    _, a, b = line.arrays
+    (count,) = line.constants
+    return {0: (a + b) / count}
+
+
+PAIRS = {ReduceOp.SUM: add_pair, ReduceOp.AVG: mean_pair}
 
 
 ROUTINES = {

@@ -16,6 +16,7 @@ def value(member, step, bucket, k):
     return 1000 * (member + 1) + 100 * step + 10 * bucket + k
 
 
+PAIR = 24  # address that stands for a function
 TABLES = ARRAYS + (1 << 16)  # per member, in lines of its own
 HALF = 2048  # of a member's memory: a piece lies in another place in each step
 
@@ -30,6 +31,14 @@ def steps(world, n_steps, n_buckets, light=True):
 
     def program(machine):
         machine.functions[COMBINE] = combine(machine)
+
+        def add_pair(out, a, b, count, *rest):
+            assert count % 2 == 0, "whole lines: two words here"
+            for k in range(count):
+                machine.write(out + 8 * k, machine.read(a + 8 * k) + machine.read(b + 8 * k))
+            return 0
+
+        machine.functions[PAIR] = add_pair
         real, ended = machine.of(buckets), []
         size = 8 * WORDS
         room = (size + 63) & -64
@@ -43,6 +52,7 @@ def steps(world, n_steps, n_buckets, light=True):
             for p in range(world):
                 private[q + buckets.TABLES + 8 * p] = TABLES + 4096 * p
             private[q + buckets.PIECES] = q + pieces
+            private[q + buckets.PAIR], private[q + buckets.UNIT] = PAIR, 16
             private[q + buckets.GROUP] = member.g
             private[q + buckets.RESULT] = SHARED
             private[q + buckets.N_BUCKETS] = n_buckets
@@ -128,8 +138,8 @@ PLANTED = {
     "summed when one member has filled it": Patch(buckets.least, "min(found", "max(found"),
     "told before it is summed": Patch(
         buckets.progress,
-        "        while at < end:",
-        "        store(peek(g + OWN) + REDUCED, peek(q + NEXT) + 1)\n        while at < end:",
+        "        for k in range(",
+        "        store(peek(g + OWN) + REDUCED, peek(q + NEXT) + 1)\n        for k in range(",
     ),
     "over when this member is": Patch(
         buckets.is_over, "least(peek(q + GROUP), REDUCED)", "peek(q + NEXT)"
