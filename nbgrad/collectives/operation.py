@@ -251,5 +251,5 @@ def shared_sum(array: np.ndarray, op: ReduceOp, keeper: int, shared: int) -> Ope
     o.keeper, o.shared = keeper, shared
     o.sums(op, array.dtype, SLICE)
     if op == ReduceOp.SUM and array.nbytes >= STREAM_BYTES:
-        o.stream = sum_address(array.dtype.name)
+        o.stream = sum_address(array.dtype)
     return o

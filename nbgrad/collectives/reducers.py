@@ -72,6 +72,9 @@ def code_of(dtype: np.dtype, what: str) -> int:
     return code
 
 
+known: dict[tuple[ReduceOp, np.dtype], tuple[int, int]] = {}  # what `reducer` has found
+
+
 def reducer(op: ReduceOp, dtype: np.dtype, what: str) -> tuple[int, int]:
     """Addresses of the functions that combine and finish; compiled or loaded when they are first needed.
 
@@ -80,6 +83,14 @@ def reducer(op: ReduceOp, dtype: np.dtype, what: str) -> tuple[int, int]:
     DtypeError
         If the operation has no meaning for the dtype.
     """
+    found = known.get((op, dtype))
+    if found is None:
+        found = known[op, dtype] = loaded(op, dtype, what)
+    return found
+
+
+def loaded(op: ReduceOp, dtype: np.dtype, what: str) -> tuple[int, int]:
+    """The same, looked up."""
     code_of(dtype, what)
     is_float = dtype.name in FLOATS
     if (op == ReduceOp.AVG and not is_float) or (op in BITS and is_float):

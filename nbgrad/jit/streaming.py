@@ -4,6 +4,10 @@ An ordinary store first reads the line that it writes; these do not, so a sum of
 become visible to others at a fence: who publishes the result must run one first.
 """
 
+import functools
+
+import numpy as np
+
 from nbgrad.jit.lines import lines
 
 
@@ -19,6 +23,7 @@ UNIT = max(
 )  # elements; `out` lies at a multiple of 32 bytes
 
 
-def sum_address(dtype: str) -> int:
-    """Where that function starts, for arrays of a dtype (a NumPy name); 0: there is none for it."""
-    return total.address(dtype)
+@functools.cache
+def sum_address(dtype: np.dtype) -> int:
+    """Where that function starts, for arrays of a dtype; 0: there is none for it."""
+    return total.address(dtype.name)

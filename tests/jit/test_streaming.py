@@ -11,7 +11,7 @@ from nbgrad.jit.streaming import UNIT, sum_address
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("n", [0, UNIT, 10 * UNIT])
 def test_sums(dtype, n):
-    native = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 8)(sum_address(dtype))
+    native = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 8)(sum_address(np.dtype(dtype)))
     rng = np.random.default_rng(0)
     a, b = (rng.standard_normal(n + 1).astype(dtype)[1:] for _ in range(2))  # not aligned
     room = np.full(n + 64, 7, dtype)
@@ -24,4 +24,4 @@ def test_sums(dtype, n):
 
 
 def test_others_have_none():
-    assert sum_address("int64") == 0
+    assert sum_address(np.dtype("int64")) == 0
