@@ -31,6 +31,7 @@ from nbgrad.autograd.watch import Watch
 
 by_seq = attrgetter("seq")
 ndarray = np.ndarray
+ONLY_STORED = {"early", "stored"}  # hooks that do not see the sum: those of data parallel training
 
 # Note [Owned sums]
 # ~~~~~~~~~~~~~~~~~
@@ -135,15 +136,18 @@ def run(roots: list[Tensor], seeds: list[np.ndarray], retain_graph: bool) -> Non
 def deliver(sums: dict, owned: set, leaf: Tensor) -> None:
     """The sum of a leaf is whole: run its hooks, store it."""
     g = sums.pop(leaf)
-    if leaf.hooks:
+    hooks = leaf.hooks
+    if hooks and hooks.keys() != ONLY_STORED:
         owned.discard(leaf)  # a hook may keep the sum, or give one that it keeps
         g = run_leaf(leaf, g)
-        shown = leaf.hooks.get("post")
+        shown = hooks.get("post")
         store(leaf, g if is_sole(g, 1) and not shown else copied(g))
         run_leaf_post(leaf, g)
         run_stored(leaf)
     else:
         store(leaf, g if leaf in owned or is_sole(g, 1) else copied(g))
+        if hooks:
+            run_stored(leaf)
 
 
 def add(sums: dict, owned: set, target: Any, idx: int, cotangent: np.ndarray) -> None:
