@@ -19,7 +19,7 @@ import numpy as np
 
 from nbgrad import rpc
 from nbgrad.autograd import Tensor
-from nbgrad.errors import BackwardError
+from nbgrad.errors import BackwardError, WorkerDied
 from nbgrad.ops import cat
 from nbgrad.parallel import mail
 from nbgrad.parallel.micro_batches import MicroBatches
@@ -181,6 +181,8 @@ class Pipeline:
 
     def tell(self, error: BaseException) -> None:
         """This stage has failed: the others must not wait for it."""
+        if isinstance(error, WorkerDied):
+            return  # they see that themselves, and each raises what names the worker
         if isinstance(error, BackwardError) and error.__cause__ is not None:
             return  # they were told by the one that failed first
         told = BackwardError(
