@@ -17,6 +17,15 @@ from nbgrad.ops.dims import axes_of, ints_of, reduced_shape, spread
 from nbgrad.ops.index import masked_fill
 from nbgrad.ops.peak import amax
 from nbgrad.ops.shape import reshape
+from nbgrad.ops.total import can_total, total
+
+
+def add_up(x: np.ndarray, axes: tuple, kind: Any, y: np.ndarray, keepdim: bool) -> None:
+    """Sums over axes into `y`, whose dtype is `kind`."""
+    if y.size == 1 and len(axes) == x.ndim and kind is x.dtype and can_total(x):
+        y[...] = total(x)
+    else:
+        np.add.reduce(x, axes, kind, y, keepdim)
 
 
 def filled(shape: tuple, g: np.ndarray) -> np.ndarray:
@@ -62,7 +71,7 @@ def sum(x, dim=None, keepdim=False, dtype=None):
     axes = axes_of(dim, x.ndim)
     kind = x.dtype if is_floating(x.dtype) else np.dtype(np.int64)
     y = empty(reduced_shape(x.shape, axes, keepdim), kind)
-    np.add.reduce(x, axes, kind, y, keepdim)
+    add_up(x, axes, kind, y, keepdim)
     return y, (x.shape, axes, own)
 
 
@@ -114,7 +123,7 @@ def mean(x, dim=None, keepdim=False):
         )
     axes = axes_of(dim, x.ndim)
     y = empty(reduced_shape(x.shape, axes, keepdim), x.dtype)
-    np.add.reduce(x, axes, None, y, keepdim)
+    add_up(x, axes, x.dtype, y, keepdim)
     n = x.size // y.size if y.size else 0
     with np.errstate(invalid="ignore", divide="ignore"):
         np.divide(y, n, out=y)  # the mean of nothing is NaN
