@@ -25,7 +25,7 @@ def add_up(x: np.ndarray, axes: tuple, kind: Any, y: np.ndarray, keepdim: bool) 
     if y.size == 1 and len(axes) == x.ndim and kind is x.dtype and can_total(x):
         y[...] = total(x)
     else:
-        np.add.reduce(x, axes, kind, y, keepdim)
+        np.add.reduce(x, axis=axes, dtype=kind, out=y, keepdims=keepdim)
 
 
 def filled(shape: tuple, g: np.ndarray) -> np.ndarray:
