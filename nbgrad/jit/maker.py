@@ -22,7 +22,7 @@ import numpy as np
 from numpy._core._multiarray_umath import _ARRAY_API
 
 from nbgrad.errors import DtypeError, ShapeError
-from nbgrad.jit import compile, machine, wrapper
+from nbgrad.jit import compile, forms, machine, wrapper
 from nbgrad.jit.kernel import Kernel, lock, sources, wrapper_address, wrapper_object
 
 PY_ARRAY_EMPTY = 184  # its place in NumPy's table of C functions, fixed by NumPy's ABI
@@ -66,10 +66,10 @@ class Maker:
 
     jit_kernel = True
 
-    def __init__(self, function, signature, fast, quiet):
+    def __init__(self, function, signature, fast, quiet, form):
         functools.update_wrapper(self, function)
         self.plain = Kernel(function, signature, fast, False)
-        self.signature, self.fast, self.quiet = signature, fast, quiet
+        self.signature, self.fast, self.quiet, self.form = signature, fast, quiet, form
         given = [letter for letter, written in self.plain.arguments if not written]
         self.like = next(k for k, letter in enumerate(given) if letter in "aA")
         self.same = [k for k, letter in enumerate(given) if letter == "a"]
@@ -131,6 +131,9 @@ class Maker:
             if written:
                 made.append(Allocator.empty(like.shape, like.dtype))
             full.append(made[-1] if written else next(rest))
+        if self.form and forms.streams(like):
+            forms.stream(self.form, made[0], *args)
+            return made[0]
         self.plain.ready()(*full)
         if self.builtin is not None and self.plain.block is not None and self.builtin != self.slow:
             for word in (wrapper.FLAVOURS + 1, wrapper.FLAVOURS + 3):
@@ -148,7 +151,7 @@ class Maker:
         )
 
 
-def maker(signature: str, *, fast: bool = True, quiet: bool = False):
+def maker(signature: str, *, fast: bool = True, quiet: bool = False, form: str = ""):
     """Decorator: as `kernel`, but the arrays after each `>` are made and returned.
 
     Parameters
@@ -159,6 +162,8 @@ def maker(signature: str, *, fast: bool = True, quiet: bool = False):
         As for `kernel`.
     quiet : bool
         Return None, instead of raising, where the arrays do not fit: the caller has another way.
+    form : str
+        What forms.py calls the same computation: very large results are written by that.
 
     Examples
     --------
@@ -171,4 +176,4 @@ def maker(signature: str, *, fast: bool = True, quiet: bool = False):
     >>> double(np.ones((1, 2)))
     array([[2., 2.]])
     """
-    return lambda function: Maker(function, signature, fast, quiet)
+    return lambda function: Maker(function, signature, fast, quiet, form)

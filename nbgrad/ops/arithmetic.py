@@ -295,19 +295,19 @@ def fmod(residuals, g):
     return unbroadcast_tensor(g, x_form), y_bar
 
 
-@maker("aa>a", quiet=True)
+@maker("aa>a", quiet=True, form="add")
 def _add(x, y, z):
     for i in range(x.size):
         z[i] = x[i] + y[i]
 
 
-@maker("aa>a", quiet=True)
+@maker("aa>a", quiet=True, form="sub")
 def _sub(x, y, z):
     for i in range(x.size):
         z[i] = x[i] - y[i]
 
 
-@maker("aa>a", quiet=True)
+@maker("aa>a", quiet=True, form="mul")
 def _mul(x, y, z):
     for i in range(x.size):
         z[i] = x[i] * y[i]
@@ -319,13 +319,13 @@ def _div(x, y, z):
         z[i] = x[i] / y[i]
 
 
-@maker("af>a", quiet=True)
+@maker("af>a", quiet=True, form="add_number")
 def _add_number(x, y, z):
     for i in range(x.size):
         z[i] = x[i] + y
 
 
-@maker("af>a", quiet=True)
+@maker("af>a", quiet=True, form="mul_number")
 def _mul_number(x, y, z):
     for i in range(x.size):
         z[i] = x[i] * y

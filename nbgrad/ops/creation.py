@@ -9,6 +9,7 @@ from nbgrad.autograd.device import check_device
 from nbgrad.autograd.dtypes import as_array, as_dtype, is_floating
 from nbgrad.autograd.tensor import Tensor
 from nbgrad.errors import DtypeError
+from nbgrad.jit.forms import fill
 from nbgrad.ops.random import as_size
 
 
@@ -138,7 +139,7 @@ def full(
     kind = None if dtype is None else as_dtype(dtype)
     value = as_array(plain(fill_value), kind)
     array = empty_array(as_size((size,)), value.dtype if kind is None else kind)
-    array[...] = value
+    fill(array, value)
     return made(array, requires_grad)
 
 

@@ -12,6 +12,7 @@ from nbgrad.autograd.buffers import empty, empty_like
 from nbgrad.autograd.dtypes import as_dtype, is_floating
 from nbgrad.autograd.op import op
 from nbgrad.errors import DtypeError, ShapeError
+from nbgrad.jit.forms import STREAM_BYTES, fill
 from nbgrad.ops.compare import eq, ne
 from nbgrad.ops.dims import axes_of, ints_of, reduced_shape, spread
 from nbgrad.ops.index import masked_fill
@@ -31,7 +32,10 @@ def add_up(x: np.ndarray, axes: tuple, kind: Any, y: np.ndarray, keepdim: bool) 
 def filled(shape: tuple, g: np.ndarray) -> np.ndarray:
     """A new array with `g` repeated to a shape."""
     x_bar = empty(shape, g.dtype)
-    x_bar[...] = g
+    if x_bar.nbytes >= STREAM_BYTES and g.size == 1:
+        fill(x_bar, g.item())
+    else:
+        x_bar[...] = g
     return x_bar
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from nbgrad.errors import DtypeError, ShapeError
-from nbgrad.jit import kernel, maker
+from nbgrad.jit import forms, kernel, maker
 from nbgrad.jit.maker import Allocator, empty_address, set_allocator
 from nbgrad.jit.wrapper import MADE_BYTES
 
@@ -122,3 +122,20 @@ def test_quiet_makers_return_none():
         assert scaled(x, 3) is None
     with pytest.raises(TypeError):
         scaled(np.ones(1), "three")
+
+
+@maker("aa>a", quiet=True, form="mul")
+def streamed(x, y, z):
+    for i in range(x.size):
+        z[i] = -1.0
+
+
+def test_very_large_results_are_streamed(monkeypatch):
+    n = MADE_BYTES // 4
+    x = np.arange(n, dtype=np.float32)
+    assert (streamed(x, x) == -1).all()
+    monkeypatch.setattr(forms, "STREAM_BYTES", 4 * n)
+    assert np.array_equal(streamed(x, x), x * x)
+    assert (streamed(x[:-1], x[:-1]) == -1).all()
+    assert streamed(x[::2], x[::2]) is None
+    assert streamed(x, x[:-1]) is None
