@@ -162,7 +162,9 @@ def block_malloc(state, size):
 @callback
 def block_calloc(state, count, size):
     """Memory of zeros."""
-    if size > 0 and count * size >= SMALLEST and count < (1 << 62) // size:
+    if size > 0 and count >= (1 << 62) // size:
+        return 0  # the product would be another number
+    if count * size >= SMALLEST:
         payload = take(state, count * size)
         if payload:
             if peek(state + FRESH) == 0:

@@ -63,7 +63,7 @@ def test_large_arrays_of_numpy_share_the_memory():
     assert get_handler_name(x) == "nbgrad"
     place = x.ctypes.data
     del x
-    assert nb.rand(50_000, dtype=nb.float64).array.ctypes.data == place
+    assert nb.empty(50_000, dtype=nb.float64).array.ctypes.data == place
 
 
 def test_an_array_of_another_thread_is_freed_here():
