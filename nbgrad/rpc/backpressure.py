@@ -93,15 +93,16 @@ class Backpressure:
             start = time.monotonic()
             room = Room(self, target, function, start + timeout if timeout > 0 else None, n_bytes)
             try:
-                self.agent.wait(room)
+                while not self.fits(target, n_bytes):  # another thread may take what came free
+                    if room.is_late:
+                        raise self.lateness(target, function, timeout, n_bytes)
+                    self.agent.wait(room)
             finally:
                 seconds = time.monotonic() - start
                 with self.lock:
                     self.n_waits[target] += 1
                     self.waited_s[target] += seconds
                 logger.debug("waited %.3f s for %s", seconds, room.text)
-            if not self.fits(target, n_bytes):
-                raise self.lateness(target, function, timeout, n_bytes)
 
     def lateness(self, target: int, function: Any, timeout: float, n_bytes: int) -> RpcTimeout:
         what = describe((function, self.agent.session.names[target]))
@@ -143,6 +144,9 @@ class Room:
             has_room = self.pressure.fits(self.target, self.n_bytes)
         else:
             has_room = self.pressure.look(self.target, self.most)
-        if has_room:
-            return True
+        return has_room or self.is_late
+
+    @property
+    def is_late(self) -> bool:
+        """Whether the time is over."""
         return self.end is not None and time.monotonic() > self.end

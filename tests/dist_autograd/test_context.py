@@ -216,7 +216,8 @@ def test_a_release_that_meets_the_first_message_leaves_no_ghost(monkeypatch):
     session = SimpleNamespace(
         segment=SimpleNamespace(address=0), layout=SimpleNamespace(context_row=lambda *_: 0)
     )
-    agent = SimpleNamespace(rank=1, world=2, session=session, on=lambda *_: None)
+    serving = SimpleNamespace(at_slice_end=[])
+    agent = SimpleNamespace(rank=1, world=2, session=session, serving=serving, on=lambda *_: None)
     contexts = Contexts(agent)
     seen = iter([1, 0])  # open when it is looked at first; released before it is in the table
     monkeypatch.setattr(
