@@ -192,11 +192,16 @@ def backward(
     tensor([2., 2.])
     >>> rpc.shutdown()
     """
-    if not isinstance(context_id, int) or isinstance(context_id, bool):
+    is_int = context_id.__class__ is int or (
+        isinstance(context_id, int) and not isinstance(context_id, bool)
+    )
+    if not is_int:
         raise TypeError(
             f"backward(): incompatible function arguments: context_id must be an int, got {context_id!r}"
         )
-    if isinstance(roots, Tensor) or not isinstance(roots, Sequence):
+    if roots.__class__ is not list and (
+        isinstance(roots, Tensor) or not isinstance(roots, Sequence)
+    ):
         raise TypeError(
             f"backward(): incompatible function arguments: roots must be a list of tensors, got {type(roots).__name__}; "
             f"write [loss]"
@@ -206,10 +211,12 @@ def backward(
     agent = state.agent()
     agent.session.check_process()
     found = agent.contexts.find(context_id)
-    check_roots(list(roots))
+    roots = list(roots)
+    check_roots(roots)
     start_ns = time.perf_counter_ns() if agent.trace else 0
-    agent.engine.backward(found, list(roots), bool(retain_graph), int(mode == "fast"), timeout)
+    agent.engine.backward(found, roots, bool(retain_graph), int(mode == "fast"), timeout)
     if after.listeners:
+        found.merge_done()
         after.run(found.gradients)
     trace = agent.trace
     if trace and start_ns:

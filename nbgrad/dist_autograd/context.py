@@ -13,8 +13,6 @@ import threading
 from collections import deque
 from typing import Any
 
-import numpy as np
-
 from nbgrad.autograd.grad_buffer import accumulate, kept
 from nbgrad.autograd.grad_mode import set_enabled
 from nbgrad.autograd.tensor import Tensor
@@ -76,7 +74,7 @@ class Context:
         self.served: set = (
             set()
         )  # message ids of sends that got a gradient in some pass, failed ones too
-        self.statistics: dict = {}  # pass id -> what `pass_statistics` tells of it
+        self.statistics: dict = {}  # pass id -> its `Part.figures`
 
     def _context_id(self) -> int:
         return self.id
@@ -101,23 +99,25 @@ class Context:
                     continue
                 self.note(pass_id)
                 if outcome == ledger.DONE:
-                    while part.leaves:
-                        leaf, g = part.leaves.popitem()
-                        self.add(leaf, g, part.owned)
+                    self.add(part.leaves, part.owned)
+
+    def add(self, leaves: dict, owned: set) -> None:
+        """Add the sums of a pass, and use them up; in place into those of them that are `owned`."""
+        gradients = self.gradients
+        while leaves:
+            leaf, g = leaves.popitem()
+            total = gradients.get(leaf)
+            if total is None:
+                gradients[leaf] = Tensor(g if leaf in owned else kept(g, 1))
+            else:
+                accumulate(total, g)
 
     def note(self, pass_id: int) -> None:
         """A pass has ended, well or not: what `graph` and `pass_statistics` tell of it."""
         part = self.passes.pop(pass_id, None)
         if part is not None:
-            self.served |= part.served - part.absent
-            self.statistics[pass_id] = part.statistics()
-
-    def add(self, leaf: Tensor, g: np.ndarray, owned: set) -> None:
-        total = self.gradients.get(leaf)
-        if total is None:
-            self.gradients[leaf] = Tensor(g if leaf in owned else kept(g, 2))
-        else:
-            accumulate(total, g)
+            self.served |= part.served - part.absent if part.absent else part.served
+            self.statistics[pass_id] = part.figures()
 
 
 class Contexts:

@@ -8,7 +8,8 @@ import functools
 import itertools
 import time
 from collections import deque
-from typing import Any
+from threading import get_ident
+from typing import Any, NoReturn
 
 from nbgrad.dist_autograd import ledger
 from nbgrad.dist_autograd.context import Contexts
@@ -16,6 +17,7 @@ from nbgrad.dist_autograd.context_rows import MASK, WORD
 from nbgrad.dist_autograd.failure import pack_failure, raise_failure
 from nbgrad.dist_autograd.part import Part
 from nbgrad.dist_autograd.settle import open_round
+from nbgrad.dist_autograd.walk import ready_walk
 from nbgrad.errors import (
     ContextError,
     FastModeError,
@@ -26,7 +28,7 @@ from nbgrad.errors import (
 from nbgrad.rpc.fault import WHY
 from nbgrad.rpc.future import timeout_error
 from nbgrad.rpc.hung import stopped
-from nbgrad.rpc.interrupts import HELD, OPEN, holder
+from nbgrad.rpc.interrupts import HELD, OPEN, of_main, of_others
 from nbgrad.rpc.message import (
     DROP_PASS,
     EXTRA,
@@ -40,11 +42,16 @@ from nbgrad.rpc.message import (
     SOURCE,
 )
 from nbgrad.shm import bell, words
-from nbgrad.shm.layout import PASSES
+from nbgrad.shm.layout import PASS_BYTES, PASSES
+
+NEXT_USE = 1 << 16  # from the id of a pass to that of the next one in its row
 
 
 class Running:
     """A pass that this worker called; what its thread waits for."""
+
+    __slots__ = ("context_row", "deadline", "failures", "originals", "reports", "row", "session")
+    text = "a distributed backward pass"
 
     def __init__(self, session: Any, row: int, context_row: int, deadline: float):
         self.session = session
@@ -52,7 +59,6 @@ class Running:
         self.failures: list = []
         self.originals: dict = {}  # record of a failure of this worker -> the exception
         self.reports: list = []
-        self.text = "a distributed backward pass"
 
     @property
     def finished(self) -> bool:
@@ -76,14 +82,16 @@ class Engine:
 
     def __init__(self, agent: Any, contexts: Contexts):
         self.agent, self.contexts = agent, contexts
-        self.free: deque = deque()
+        self.free: deque = deque()  # ids of passes whose rows can be used again
         self.failed_rows: deque = (
             deque()
         )  # (pass id, told): rows whose parts must be dropped before reuse
-        self.uses: dict = {}
         self.n_rows = 0
+        session = agent.session
+        self.first_row = session.segment.address + session.layout.pass_row(0, 0)
         self.new_rows = itertools.count()
         self.running: dict[int, Running] = {}
+        self.walk = ready_walk()
         for kind in (GRAD, LETTER):
             agent.on(kind, self.on_message)
         agent.on(FAILURE, self.on_failure)
@@ -91,8 +99,7 @@ class Engine:
         agent.on(DROP_PASS, self.on_drop)
 
     def address(self, pass_id: int) -> int:
-        session = self.agent.session
-        return session.segment.address + session.layout.pass_row(pass_id >> 48, pass_id & 0xFFFF)
+        return self.first_row + ((pass_id >> 48) * PASSES + (pass_id & 0xFFFF)) * PASS_BYTES
 
     def row_of(self, message: tuple) -> int:
         """Address of the row of the pass that a message belongs to; it has that row while the message exists (G4).
@@ -121,42 +128,43 @@ class Engine:
         self, context: Any, roots: list, retain: bool, mode: int, timeout: float | None
     ) -> None:
         """Run one pass to its end, or until Ctrl-C, which falls only into what `seed` runs: Note [Interrupts]."""
-        hold = holder()
-        before = hold.enter()
+        hold = of_main if get_ident() == of_main.thread else of_others
+        before, hold.state = hold.state, HELD
         try:
             self.run(context, roots, retain, mode, timeout)
         finally:
-            hold.leave(before)
+            hold.state = before
+            if hold.noted:
+                hold.leave(before)
 
     def run(
         self, context: Any, roots: list, retain: bool, mode: int, timeout: float | None
     ) -> None:
         agent = self.agent
-        context.merge_done()
+        if context.passes:
+            context.merge_done()
         pass_id = self.new_id()
         row = self.address(pass_id)
         ledger.open_row(row, pass_id, mode)
         running = self.running[pass_id] = Running(
             agent.session, row, context.row, time.monotonic() + timeout if timeout else 0.0
         )
-        part = Part(self, context, pass_id, row)
+        part = Part(self, context, pass_id, row, mode)
         part.retain = retain
         part.busy.acquire()
         context.passes[pass_id] = part
         try:
             if timeout:
                 agent.serving.note_deadline(running.deadline)
-                part.contact(part.nodes_of(roots))
+                part.contact([root.node for root in roots])
             if timeout and part.has_user_code:  # which may take any time, so not on this thread
                 agent.serving.submit(functools.partial(self.seed, part, roots))
             else:
                 self.seed(part, roots)
             if ledger.status(row) == ledger.RUNNING:
                 agent.wait(running)
-            is_explained = running.failures or running.reports or self.is_released(context)
-            if ledger.status(row) != ledger.DONE and not is_explained:
-                agent.wait(Record(running))  # it was posted before the state changed
-            self.conclude(part, running)
+            if ledger.status(row) != ledger.DONE:
+                self.explain(part, running)
         except BaseException as error:
             if ledger.fail(row, agent.rank):
                 agent.changed()
@@ -165,15 +173,15 @@ class Engine:
             raise
         finally:
             del self.running[pass_id]
-            context.merge_done()
-            context.passes.pop(pass_id, None)
-            state = ledger.outcome(row, pass_id)
-            (self.free if state == ledger.DONE else self.failed_rows).append(pass_id)
+            if ledger.status(row) == ledger.DONE:
+                self.free.append(pass_id)  # its sums are merged when somebody asks for them
+            else:
+                context.note(pass_id)
+                self.failed_rows.append(pass_id)
 
     def seed(self, part: Part, roots: list) -> None:
         """The caller's own message, and what came meanwhile."""
-        start_ns = time.perf_counter_ns()
-        hold = holder()
+        hold = of_main if get_ident() == of_main.thread else of_others
         try:
             hold.state = OPEN
             if ledger.status(part.row) == ledger.RUNNING:
@@ -186,14 +194,15 @@ class Engine:
                 raise
         finally:
             part.ended_ns = time.perf_counter_ns()
-            part.computing_ns += part.ended_ns - start_ns
-            self.give_back(part.row, part.id, part.context.id)
+            part.computing_ns += part.ended_ns - part.started_ns
+            if ledger.give_back(part.row, 1):
+                self.at_zero(part.row, part.id, part.context.id)
             part.end_seed()
 
-    def conclude(self, part: Part, running: Running) -> None:
-        """The row is no longer RUNNING: return, or raise what went wrong."""
-        if ledger.status(running.row) == ledger.DONE:
-            return
+    def explain(self, part: Part, running: Running) -> NoReturn:
+        """The pass has failed: raise why."""
+        if not (running.failures or running.reports or self.is_released(part.context)):
+            self.agent.wait(Record(running))  # it was posted before the state changed
         if running.failures:
             raise_failure(running.failures, running.originals, part.context.id)
         if running.reports:
@@ -217,9 +226,10 @@ class Engine:
 
     def new_id(self) -> int:
         """A fresh pass id with a free row."""
-        self.drop_failed()
+        if self.failed_rows:
+            self.drop_failed()
         try:
-            row = self.free.popleft() & 0xFFFF
+            return self.free.popleft() + NEXT_USE
         except IndexError:
             row = next(self.new_rows)  # each once, whatever threads ask
             if row >= PASSES:
@@ -227,8 +237,7 @@ class Engine:
                     f"{PASSES} backward passes of this worker are open; let some end before you start more"
                 ) from None
             self.n_rows = row + 1
-        use = self.uses[row] = self.uses.get(row, 0) + 1
-        return self.agent.rank << 48 | use << 16 | row
+            return self.agent.rank << 48 | NEXT_USE | row
 
     def next_deadline(self) -> float:
         """Of the passes of this worker that are not late yet; inf if there is none."""
@@ -273,7 +282,7 @@ class Engine:
                 return None
             if context.passes:
                 context.merge_done()
-            part = context.passes[pass_id] = Part(self, context, pass_id, row)
+            part = context.passes[pass_id] = Part(self, context, pass_id, row, ledger.mode(row))
         part.queue.append(message)
         return part if part.busy.acquire(False) else None  # Note [Part] P4
 

@@ -100,6 +100,14 @@ def serve(row, n_sends):
 
 
 @kernel("nn=n")
+def handled(row, n_served):
+    """A message is handled, which served `n_served` sends: its unit back, as `give_back`."""
+    if n_served > 0:  # before the unit: whoever sees zero units reads how many are unserved
+        serve(row, n_served)
+    return give_back(row, 1)
+
+
+@kernel("nn=n")
 def fail(row, rank):
     """The pass fails because of `rank`; 1 if this is the first failure of a pass that still ran."""
     state = load(row)

@@ -16,6 +16,7 @@ P4 (actor)     who queues a message tries `busy` after it; who handles messages 
 import threading
 import time
 from collections import deque
+from collections.abc import Iterable
 from threading import get_ident
 from typing import Any
 
@@ -26,6 +27,7 @@ from nbgrad.autograd.function import pull_back
 from nbgrad.autograd.grad_buffer import add_into, added, one_like
 from nbgrad.autograd.hooks import run_post, run_pre
 from nbgrad.autograd.leaf_hooks import run_leaf, run_leaf_post
+from nbgrad.autograd.node import Node
 from nbgrad.autograd.node_name import class_name
 from nbgrad.autograd.sparse import densified
 from nbgrad.autograd.tensor import Tensor
@@ -37,12 +39,13 @@ from nbgrad.dist_autograd.send_recv import (
     WIDE,
     RecvRpcBackward,
     note_gradient,
+    pack_gradient,
     post_gradient,
     run_send_hooks,
     unpack_mask,
 )
 from nbgrad.dist_autograd.settle import on_letter, post_letters, speak
-from nbgrad.dist_autograd.walk import walk
+from nbgrad.dist_autograd.walk import entry
 from nbgrad.errors import ProtocolError
 from nbgrad.rpc.interrupts import HELD, OPEN, Hold, of_main, of_others
 from nbgrad.rpc.message import ARRAYS, GRAD, H2, H3, H4, KIND
@@ -56,25 +59,25 @@ class Part:
 
     __slots__ = (
         "absent", "agent", "asked", "busy", "computing_ns", "contacted", "context", "declared", "ended_ns", "engine", "fast",
-        "has_user_code", "id", "in_hook", "is_silent", "leaves", "n_copied", "n_gradients", "n_messages",
-        "n_nodes", "n_zero_copy", "node", "owned", "queue", "retain", "row", "seen", "served", "snapshot", "started_ns",
-        "table", "words",
+        "has_user_code", "id", "in_hook", "is_silent", "leaves", "n_copied", "n_gradients", "n_messages", "n_nodes",
+        "n_served", "n_zero_copy", "node", "owned", "queue", "retain", "row", "served", "snapshot", "started_ns", "table",
+        "words",
     )  # fmt: skip
 
-    def __init__(self, engine: Any, context: Any, pass_id: int, row: int):
+    def __init__(self, engine: Any, context: Any, pass_id: int, row: int, mode: int):
         self.engine, self.context, self.id, self.row = engine, context, pass_id, row
         self.agent = engine.agent
-        self.fast = ledger.mode(row) == ledger.FAST
+        self.fast = mode == ledger.FAST
         self.queue: deque = deque()
         self.busy = threading.Lock()  # held by the thread that handles messages: Note [Part] P4
         self.contacted = self.asked = False
         # Has not told yet what it does not use: that comes after the first message, for whose results others wait.
         self.is_silent = False
-        self.has_user_code = False  # hooks, or backward functions written in Python
+        # Hooks, or backward functions written in Python: who has not looked (`contact`) must think so.
+        self.has_user_code = True
         self.retain = False
         self.table: dict = {}  # node or leaf -> [count, sum]
         self.owned: set = set()  # targets, or (target, idx), whose sum is ours to add into
-        self.seen: set = set()
         self.snapshot: dict = {}  # K: message id -> SendRpcBackward
         self.served: set = set()
         self.absent: set = set()  # of the served: those that got the word that there is no gradient
@@ -85,6 +88,7 @@ class Part:
         self.node: Any = None  # node or leaf that runs now, for error messages
         self.in_hook = False
         self.n_messages = self.n_gradients = self.n_nodes = self.n_copied = self.n_zero_copy = 0
+        self.n_served = 0  # by the message in hand; the ledger hears of it with its unit
         self.computing_ns = 0
         self.started_ns = self.ended_ns = time.perf_counter_ns()
 
@@ -94,20 +98,12 @@ class Part:
         # Failed rows are not reused before they are dropped here.
         return ledger.DONE if state == ledger.FREE else state
 
-    def statistics(self) -> tuple:
-        """The fields of a PartStatistics."""
-        computing_s = self.computing_ns / 1e9
+    def figures(self) -> tuple:
+        """What a PartStatistics is made of."""
         return (
-            self.agent.session.names[self.agent.rank],
-            self.n_messages,
-            self.n_gradients,
-            self.n_nodes,
-            self.n_copied,
-            self.n_zero_copy,
-            computing_s,
-            max(0.0, (self.ended_ns - self.started_ns) / 1e9 - computing_s),
-            self.started_ns,
-        )
+            self.n_messages, self.n_gradients, self.n_nodes, self.n_copied, self.n_zero_copy, self.computing_ns,
+            self.started_ns, self.ended_ns,
+        )  # fmt: skip
 
     # ------------------------------------------------------------ actor
 
@@ -128,7 +124,7 @@ class Part:
                 self.contact(())  # the caller holds `busy`
             except Exception as error:
                 self.engine.failed(self, error)
-        if not self.has_user_code:
+        if not self.has_user_code or not self.contacted:
             return True
         return getattr(waited, "row", 0) == self.row and not waited.deadline
 
@@ -177,40 +173,38 @@ class Part:
                 raise
         finally:
             del message  # its blocks go back before its unit
-            if ledger.give_back(self.row, 1):
+            n_served, self.n_served = self.n_served, 0
+            if ledger.handled(self.row, n_served):
                 self.engine.at_zero(self.row, self.id, self.context.id)
 
     # ------------------------------------------------------------ counting
 
-    def contact(self, roots: tuple) -> None:
+    def contact(self, roots: Iterable) -> None:
         """First contact: snapshot of the sends, and one walk that counts edges."""
         if self.contacted:
             return
         self.contacted = True
-        snapshot = self.snapshot = dict(self.context.sends)
-        self.has_user_code = walk([*roots, *snapshot.values()], self.table, self.seen)
+        snapshot = self.snapshot = self.context.sends.copy()
+        table, starts = self.table, []
+        for node in roots:
+            if node not in table:
+                table[node] = entry(node)
+                starts.append(node)
+        starts += snapshot.values()  # (no edge leads to these)
+        self.has_user_code = self.engine.walk(starts, table)
         ledger.count_sends(self.row, len(snapshot), 1 << self.agent.rank)
         self.is_silent = True
 
     # ------------------------------------------------------------ messages
 
-    def nodes_of(self, roots: list) -> tuple:
-        """Distinct nodes that made the roots."""
-        return tuple(dict.fromkeys([root.node for root in roots]))
-
     def start(self, roots: list) -> None:
         """The caller's own message: seeds at the roots (one listed twice counts twice)."""
         nodes = [root.node for root in roots]
-        self.contact(self.nodes_of(roots))
+        self.contact(nodes)
         table = self.table
-        ready: list = []
-        for node in nodes:
-            table.setdefault(node, [0, None if node.n_outputs == 1 else [None] * node.n_outputs])[
-                0
-            ] += 1
         for root in roots:
-            self.deliver((root.node, root.idx), one_like(root.array), ready)
-        self.drain(ready)
+            self.add((root.node, root.idx), table[root.node], one_like(root.array))
+        self.drain([node for node in dict.fromkeys(nodes) if not table[node][0]])
         self.is_silent = False
         speak(self)
 
@@ -221,7 +215,11 @@ class Part:
             raise ProtocolError(
                 f"a gradient came for message {message_id}, which this pass has not counted"
             )
-        self.note_served(message_id)
+        served = self.served
+        if message_id in served:
+            raise self.served_twice(message_id)
+        served.add(message_id)
+        self.n_served += 1
         trace = self.agent.trace
         if trace:
             note_gradient(trace, send, self.agent, self.id, time.perf_counter_ns())
@@ -235,51 +233,53 @@ class Part:
         ready: list = []
         table = self.table
         for edge in send.edges:
-            entry = table[edge[0]]
+            target = table[edge[0]]
             if mask & 1:
-                if entry[1] is None:
-                    entry[1] = arrays[k]
+                total = target[1]
+                if total is None:
+                    target[1] = arrays[k]
+                elif total.__class__ is list and total[edge[1]] is None:
+                    total[edge[1]] = arrays[k]
                 else:
-                    self.add(edge, entry, arrays[k])
+                    self.add(edge, target, arrays[k])
                 k += 1
             mask >>= 1
-            entry[0] -= 1
-            if not entry[0]:
+            target[0] -= 1
+            if not target[0]:
                 ready.append(edge[0])
-        del arrays
+        arrays = total = None  # type: ignore[assignment]
         if ready:
             self.drain(ready)
 
     def serve_nothing(self, message_id: int, ready: list) -> None:
         """One of our sends gets no gradient in this pass."""
-        self.note_served(message_id)
-        self.absent.add(message_id)
-        for edge in self.snapshot[message_id].edges:
-            self.deliver(edge, None, ready)
-
-    def note_served(self, message_id: int) -> None:
         if message_id in self.served:
-            raise ProtocolError(f"message {message_id} got its gradient twice in pass {self.id}")
+            raise self.served_twice(message_id)
         self.served.add(message_id)
-        ledger.serve(self.row, 1)
+        self.n_served += 1
+        self.absent.add(message_id)
+        self.pass_on_nothing(self.snapshot[message_id], ready)
+
+    def served_twice(self, message_id: int) -> ProtocolError:
+        return ProtocolError(f"message {message_id} got its gradient twice in pass {self.id}")
 
     # ------------------------------------------------------------ running nodes
 
-    def deliver(self, edge: tuple, g: Any, ready: list) -> None:
-        """One user of the target has delivered `g`, or None: absent."""
-        entry = self.table[edge[0]]
-        if g is not None:
-            self.add(edge, entry, g)
-        entry[0] -= 1
-        if not entry[0]:
-            ready.append(edge[0])
+    def pass_on_nothing(self, node: Any, ready: list) -> None:
+        """A node delivers "absent" to all of its targets."""
+        for edge in node.edges:
+            if edge is not None:
+                found = self.table[edge[0]]
+                found[0] -= 1
+                if not found[0]:
+                    ready.append(edge[0])
 
-    def add(self, edge: tuple, entry: list, g: Any) -> None:
-        """Add `g` to what has come for a target."""
+    def add(self, edge: tuple, found: list, g: Any) -> None:
+        """Add `g` to what has come for a target, which is in its entry `found` of the table."""
         target, idx = edge
-        total = entry[1]
+        total = found[1]
         if total is None:
-            entry[1] = g
+            found[1] = g
         elif type(total) is list:
             part = total[idx]
             if part is None:
@@ -293,37 +293,34 @@ class Part:
         elif target in self.owned:
             add_into(g, total)
         else:
-            entry[1] = total = added(total, g)
+            found[1] = total = added(total, g)
             if total.__class__ is ndarray:
                 self.owned.add(target)
 
     def drain(self, ready: list) -> None:
-        """Run nodes until none is ready; look at the pass's state before each."""
-        table, row, trace = self.table, self.row, self.agent.trace
+        """Run nodes until none is ready; look at the pass's state before each but the first: the caller has."""
+        table, row, trace, is_first = self.table, self.row, self.agent.trace, True
         while ready:
             node = ready.pop()
-            entry = table[node]
-            g, entry[1] = entry[1], None
-            absent = g is None
-            if type(g) is list:
-                entry[1] = [None] * node.n_outputs
-                absent = [part for part in g if part is not None] == []
-            if type(node) is RecvRpcBackward:
-                post_gradient(self, node, g, absent)
+            found = table[node]
+            g, found[1] = found[1], None  # nothing comes any more
+            kind = node.__class__
+            if kind is RecvRpcBackward:
+                post_gradient(self, node, g)
                 continue
-            if isinstance(node, Tensor):
+            if kind is not Node and isinstance(node, Tensor):
                 if g is not None:
                     if not node.hooks:
                         self.leaves[node] = g
                     elif ledger.status(row) == ledger.RUNNING:
                         self.leaves[node] = self.hooked_leaf(node, g)
                 continue
-            if absent:
-                for edge in node.edges:
-                    if edge is not None:
-                        self.deliver(edge, None, ready)
+            if g is None or (g.__class__ is list and not pack_gradient(g)[1]):
+                self.pass_on_nothing(node, ready)
                 continue
-            if ledger.status(row) != ledger.RUNNING:
+            if is_first:
+                is_first = False
+            elif ledger.status(row) != ledger.RUNNING:
                 return
             self.node = node
             self.n_nodes += 1
@@ -355,16 +352,19 @@ class Part:
             g = None
             for edge, cotangent in zip(node.edges, cotangents):
                 if edge is not None:
-                    entry = table[edge[0]]
+                    found = table[edge[0]]
                     if cotangent is not None:
-                        if entry[1] is None:
-                            entry[1] = cotangent
+                        total = found[1]
+                        if total is None:
+                            found[1] = cotangent
+                        elif total.__class__ is list and total[edge[1]] is None:
+                            total[edge[1]] = cotangent
                         else:
-                            self.add(edge, entry, cotangent)
-                    entry[0] -= 1
-                    if not entry[0]:
+                            self.add(edge, found, cotangent)
+                    found[0] -= 1
+                    if not found[0]:
                         ready.append(edge[0])
-            cotangents = cotangent = entry = None
+            cotangents = cotangent = total = found = None
         if self.words:
             letters, self.words = self.words, {}
             post_letters(self, letters)

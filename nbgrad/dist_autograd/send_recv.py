@@ -91,16 +91,22 @@ def stranger(source: str, context_id: int) -> GraphError:
     )
 
 
-def pack_gradient(recv: RecvRpcBackward, g: list, zeros: bool) -> tuple[tuple, int]:
-    """(arrays, mask) of a gradient message; with `zeros`, no slot is left out."""
-    if zeros:  # the original's explicit ones
-        g = [np.zeros(*like) if part is None else part for part, like in zip(g, recv.like)]
-    mask, bit = 0, 1
+def with_zeros(recv: RecvRpcBackward, g: Any) -> Any:
+    """The original's explicit ones, for mode "fast": no slot is left out."""
+    if g.__class__ is list:
+        return [np.zeros(*like) if part is None else part for part, like in zip(g, recv.like)]
+    return np.zeros(*recv.like[0]) if g is None else g
+
+
+def pack_gradient(g: list) -> tuple[tuple, int]:
+    """(arrays, mask) of a gradient message."""
+    mask, bit, given = 0, 1, []
     for part in g:
         if part is not None:
             mask |= bit
+            given.append(part)
         bit <<= 1
-    return tuple([part for part in g if part is not None]), mask
+    return tuple(given), mask
 
 
 # A message has one word for its mask of slots.  Where that has not enough bits, the mask goes as one more array.
@@ -122,38 +128,51 @@ def unpack_mask(arrays: tuple, word: int) -> tuple[tuple, int]:
     return arrays[:-1], int.from_bytes(arrays[-1].tobytes(), "little")
 
 
-def post_gradient(part: Any, node: RecvRpcBackward, g: Any, absent: bool) -> None:
+def post_gradient(part: Any, node: RecvRpcBackward, g: Any) -> None:
     """A recv function has all of its gradients: they go to its send."""
     part.node = node
-    if node.message_id not in part.context.recvs:
-        raise stranger(part.agent.session.names[node.source], part.context.id)
-    if absent and not part.fast:
-        part.words.setdefault(node.source, []).append(-node.message_id)
-        return
-    hooks = None if absent else node.hooks
+    message_id, to, context = node.message_id, node.source, part.context
+    if message_id not in context.recvs:
+        raise stranger(part.agent.session.names[to], context.id)
+    hooks = node.hooks
+    if g.__class__ is list:
+        arrays, mask = pack_gradient(g)
+    else:
+        arrays, mask = ((), 0) if g is None else ((g,), 1)
+    if not mask:
+        hooks = None
+        if not part.fast:
+            part.words.setdefault(to, []).append(-message_id)
+            return
     if hooks is not None:
         g = part.hooked(run_pre, node, g)
+    if hooks is not None or part.fast:
+        given = with_zeros(node, g) if part.fast else g
+        arrays, mask = pack_gradient(given if given.__class__ is list else [given])
+    if mask >= WIDE:
+        arrays, mask = pack_mask(arrays, mask)
     agent = part.agent
     trace = agent.trace
     start_ns = time.perf_counter_ns() if trace else 0
-    arrays: tuple = (g,)
-    mask = 1
-    if absent or type(g) is list:
-        arrays, mask = pack_gradient(node, g if type(g) is list else [g], part.fast)
+    flags = RETAIN if part.retain else 0
+    row, pass_id, context_id = part.row, part.id, context.id
+    if (
+        to == agent.rank
+        or agent.native_post(
+            to, row, GRAD, pass_id, context_id, message_id, flags, mask, 0, arrays, None
+        )
+        != SENT
+    ):
+        agent.post(to, row, GRAD, pass_id, context_id, message_id, flags, mask, 0, arrays, None)
+    if trace:
+        note_gradient(trace, node, agent, pass_id, start_ns)
+    # What only statistics want comes after what the other worker waits for.
+    part.n_gradients += 1
+    part.n_messages += 1
     for array in arrays:
         if array.base is not None and block_of(array):
             part.n_zero_copy += array.nbytes
         else:
             part.n_copied += array.nbytes
-    part.n_gradients += 1
-    part.n_messages += 1
-    if mask >= WIDE:
-        arrays, mask = pack_mask(arrays, mask)
-    to, flags = node.source, RETAIN if part.retain else 0
-    header = part.row, GRAD, part.id, part.context.id, node.message_id, flags, mask, 0
-    if to == agent.rank or agent.native_post(to, *header, arrays, None) != SENT:
-        agent.post(to, *header, arrays, None)
-    if trace:
-        note_gradient(trace, node, agent, part.id, start_ns)
     if hooks is not None:
         part.hooked(run_post, node, (), g)

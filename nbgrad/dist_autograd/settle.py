@@ -37,7 +37,7 @@ def speak(part: Any) -> None:
     """After the first message: tell those senders of unused results that will take part anyway; or take part in the round."""
     if ledger.phase(part.row):
         take_part(part, {})
-    elif not part.fast and not part.seen.issuperset(part.context.recvs.values()):
+    elif not part.fast and not all(map(part.table.__contains__, list(part.context.recvs.values()))):
         letters: dict = {}
         say_outside(part, {send.target for send in part.snapshot.values()}, letters)
         post_letters(part, letters)
@@ -52,7 +52,7 @@ def say_outside(part: Any, ranks: set, letters: dict) -> None:
 def is_outside(part: Any, message_id: int) -> bool:
     """Whether the recv of a message is not part of this pass; True once (Note [Settle] S2)."""
     recv = part.context.recvs.get(message_id)
-    if message_id in part.declared or recv in part.seen:
+    if message_id in part.declared or recv in part.table:
         return False
     part.declared.add(message_id)
     return True

@@ -66,8 +66,28 @@ def pass_statistics(context_id: int) -> list[dict[str, PartStatistics]]:
 @register
 def local_statistics(context_id: int) -> list:
     """On a worker: (pass id, PartStatistics) of its finished parts."""
-    context = state.agent().contexts.table.get(context_id)
+    agent = state.agent()
+    context, worker = agent.contexts.table.get(context_id), agent.session.name
     if context is None:
         return []
     context.merge_done()
-    return [(pass_id, PartStatistics(*told)) for pass_id, told in context.statistics.items()]
+    return [(pass_id, told(worker, *figures)) for pass_id, figures in context.statistics.items()]
+
+
+def told(
+    worker: str, messages: int, gradients: int, nodes: int, copied: int, zero_copy: int,
+    computing_ns: int, started_ns: int, ended_ns: int,
+) -> PartStatistics:  # fmt: skip
+    """What is told of a part, from its `Part.figures`."""
+    waiting_s = max(0, ended_ns - started_ns - computing_ns) / 1e9
+    return PartStatistics(
+        worker,
+        messages,
+        gradients,
+        nodes,
+        copied,
+        zero_copy,
+        computing_ns / 1e9,
+        waiting_s,
+        started_ns,
+    )

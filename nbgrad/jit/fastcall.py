@@ -11,6 +11,7 @@ the GIL held unless it releases it (`save_thread`, `restore_thread`).  `bind(wor
 that a group which forms again takes no more memory.  There is no fallback: without fast calls there are no groups.
 """
 
+import ctypes
 import functools
 
 import numpy as np
@@ -140,6 +141,17 @@ class Callback(NativeFunction):
 def callback(function):
     """Decorator: `function(numbers)` becomes a native function with a result; `.address()` is where it starts."""
     return Callback(function)
+
+
+def slot_offset(cls, name):
+    """Where objects of a class with `__slots__` keep the address of what is in the slot `name`, found by trying."""
+    probe, marker = object.__new__(cls), object()
+    setattr(probe, name, marker)
+    words = np.ctypeslib.as_array(
+        ctypes.cast(id(probe), ctypes.POINTER(ctypes.c_int64)), (cls.__basicsize__ // 8,)
+    )
+    (place,) = np.flatnonzero(words == id(marker))
+    return 8 * int(place)
 
 
 def fastcall(function):

@@ -239,7 +239,8 @@ class Agent:
         role = self.role
         hold = of_main if get_ident() == of_main.thread else of_others
         before, hold.state = hold.state, HELD
-        if not serving:
+        is_inside = not serving and hold is not of_main  # (the main thread is no serving thread)
+        if is_inside:
             self.serving.entered_wait()
         bell.enter(self.own)
         try:
@@ -260,7 +261,7 @@ class Agent:
                         self.look(future)
         finally:
             bell.leave(self.own)
-            if not serving:
+            if is_inside:
                 self.serving.left_wait()
             if self.patience.waits:
                 self.patience.forget()
@@ -277,9 +278,9 @@ class Agent:
             message = backlog.popleft() if backlog else self.take(mask)
             if message is not None:
                 mask, handled, is_first = 0, True, True
-                handler = handlers.get(message[KIND], self.handle)  # (not there: it has flags)
+                handler = handlers.get(message[KIND])
                 try:
-                    work = handler(message)
+                    work = self.handle(message) if handler is None else handler(message)  # (flags)
                 except ProtocolError as error:
                     self.give_up(error)
                 if work is not None:
@@ -304,7 +305,7 @@ class Agent:
 
     def run(self, work: Any, serving: bool, waited: Any) -> None:
         """Run what a handler gave back, here if this thread, which waits for `waited`, may; else on a serving thread."""
-        if not serving and not work.may_run_for(waited):
+        if not serving and work.has_user_code and not work.may_run_for(waited):
             self.serving.submit(work)
             return
         words.fetch_add(self.own + BUSY_WORD, 1)

@@ -37,6 +37,7 @@ class UserCode:
     """Work that runs functions of the user: a base class."""
 
     __slots__ = ()
+    has_user_code = True
 
     def may_run_for(self, waited: Any) -> bool:
         """Never on a thread that waits inside user code (! its own wake-up may be what this needs)."""

@@ -26,6 +26,13 @@ def test_only_the_last_unit_makes_a_finisher(row):
     assert [ledger.give_back(row, 1) for _ in range(3)] == [0, 0, 1]
 
 
+def test_a_handled_message_tells_what_it_served_with_its_unit(row):
+    ledger.count_sends(row, 3, 1)
+    ledger.add_units(row, 1)
+    assert (ledger.handled(row, 2), ledger.unserved(row), ledger.units(row)) == (0, 1, 1)
+    assert (ledger.handled(row, 0), ledger.unserved(row), ledger.units(row)) == (1, 1, 0)
+
+
 def test_it_is_done_when_all_sends_are_served(row):
     ledger.count_sends(row, 2, 1 << 4)
     ledger.serve(row, 1)

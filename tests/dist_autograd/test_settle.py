@@ -161,7 +161,7 @@ def test_each_pass_of_a_long_context_comes_out_right(group3):
 
 def part_with(seen, recvs, declared=()):
     context = SimpleNamespace(recvs=recvs)
-    return SimpleNamespace(seen=set(seen), declared=set(declared), context=context)
+    return SimpleNamespace(table=dict.fromkeys(seen), declared=set(declared), context=context)
 
 
 def test_a_recv_that_is_seen_is_not_outside():

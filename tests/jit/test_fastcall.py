@@ -6,7 +6,7 @@ import pytest
 
 from nbgrad.errors import StartupError
 from nbgrad.jit import fastcall, machine, native
-from nbgrad.jit.fastcall import from_int, inc_ref, new_tuple, to_int
+from nbgrad.jit.fastcall import from_int, inc_ref, new_tuple, slot_offset, to_int
 from nbgrad.jit.primitive import peek, poke
 
 
@@ -48,6 +48,28 @@ def test_references_do_not_drift():
     for _ in range(1000):
         make(1, thing)
     assert sys.getrefcount(thing) == before
+
+
+class Slotted:
+    __slots__ = ("a", "b")
+
+
+class More(Slotted):
+    __slots__ = ("c",)
+
+
+@fastcall
+def slot_of(block, args, n_args):
+    thing = peek(peek(args) + peek(block))
+    inc_ref(thing)
+    return thing
+
+
+@pytest.mark.parametrize("name", ["a", "b", "c"])
+def test_a_slot_is_where_it_is_found(name):
+    thing = More()
+    thing.a, thing.b, thing.c = "a", "b", "c"
+    assert slot_of.bind([slot_offset(More, name)])(thing) == name
 
 
 def test_a_native_function_has_an_address():

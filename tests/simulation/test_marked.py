@@ -42,6 +42,8 @@ class UserCode:
     def __init__(self, agent, future):
         self.agent, self.future = agent, future
 
+    has_user_code = True
+
     def may_run_for(self, waited):
         return False
 
@@ -109,7 +111,11 @@ MARKED = {
     "user code runs on a thread that waits inside user code": (
         seeds(
             meeting,
-            Patch(Agent.run, "not serving and (not work.may_run_for(waited))", "False"),
+            Patch(
+                Agent.run,
+                "not serving and work.has_user_code and (not work.may_run_for(waited))",
+                "False",
+            ),
             POOL,
         ),
         "wait for ever",
@@ -137,9 +143,9 @@ MARKED = {
         seeds(
             TWO_CALLERS,
             Patch(
-                Part.note_served,
-                "self.served.add(message_id)",
-                "self.served.add(message_id)\n    self.context.sends.pop(message_id, None)",
+                Part.on_grad,
+                "served.add(message_id)",
+                "served.add(message_id)\n    self.context.sends.pop(message_id, None)",
             ),
         ),
         WRONG,

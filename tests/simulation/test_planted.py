@@ -27,16 +27,21 @@ NAMES = {
     "store": atomics.store,
     "store_relaxed": atomics.store_relaxed,
 }
-GIVE_BACK = """if ledger.give_back(self.row, 1):
+AT_ZERO = """
             self.engine.at_zero(self.row, self.id, self.context.id)"""
 
 DECREMENT_FIRST = [  # the unit of a message goes back before its children are counted
     Patch(
         Part.handle,
         "    try:\n        hold.state = OPEN\n",
-        f"    {GIVE_BACK}\n    try:\n        hold.state = OPEN\n",  # (its body is indented enough for both)
+        f"    if ledger.give_back(self.row, 1):{AT_ZERO}\n"  # (indented enough)
+        "    try:\n        hold.state = OPEN\n",
     ),
-    Patch(Part.handle, f"        {GIVE_BACK}\n", ""),
+    Patch(
+        Part.handle,
+        f"if ledger.handled(self.row, n_served):{AT_ZERO}",
+        "ledger.serve(self.row, n_served)",
+    ),
 ]
 COUNT_AFTER_PUBLISH = [
     Patch(
@@ -76,8 +81,9 @@ BITS_CLEARED_LATE = [  # the doorbell's bits are looked at, the rings popped, th
 ROW_PER_CONTEXT = [  # every pass of this context gets row 0, whatever has become of the one before
     Patch(
         Engine.new_id,
-        "    self.drop_failed()\n    try:\n        row = self.free.popleft() & 65535\n",
-        "    try:\n        row = 0\n",
+        "    if self.failed_rows:\n        self.drop_failed()\n    try:\n        return self.free.popleft() + NEXT_USE\n",
+        "    try:\n        self.last_use = getattr(self, 'last_use', self.agent.rank << 48) + NEXT_USE\n"
+        "        return self.last_use\n",
     )
 ]
 CHECK_THEN_WRITE = [

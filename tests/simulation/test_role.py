@@ -36,6 +36,8 @@ class Task:
     def __init__(self, agent, future):
         self.agent, self.future = agent, future
 
+    has_user_code = True
+
     def may_run_for(self, future):
         return True
 

@@ -14,7 +14,7 @@ MANY = random_passes(4, 26, lost=0.1)
 
 PLANTED = {  # Note [Settle]: what is broken -> patches
     "S1: a recv that never came is not answered for": [
-        Patch(settle.is_outside, "or recv in part.seen", "or recv is None or recv in part.seen")
+        Patch(settle.is_outside, "or recv in part.table", "or recv is None or recv in part.table")
     ],
     "S1: only touched workers are asked": [
         Patch(
@@ -31,7 +31,7 @@ PLANTED = {  # Note [Settle]: what is broken -> patches
         Patch(Part.handle, "if self.is_silent:", "if False:")
     ],
     "S2: a word for a recv that is part of the pass": [
-        Patch(settle.is_outside, " or recv in part.seen", "")
+        Patch(settle.is_outside, " or recv in part.table", "")
     ],
     "S2: what was said is not remembered": [
         Patch(settle.is_outside, "message_id in part.declared or recv", "recv")
