@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 from nbgrad.dist_autograd import ledger
 from nbgrad.dist_autograd.context import Contexts
 from nbgrad.dist_autograd.context_rows import MASK, WORD
+from nbgrad.dist_autograd.deliver import ready_deliver
 from nbgrad.dist_autograd.failure import pack_failure, raise_failure
 from nbgrad.dist_autograd.part import Part
 from nbgrad.dist_autograd.settle import open_round
@@ -91,7 +92,7 @@ class Engine:
         self.first_row = session.segment.address + session.layout.pass_row(0, 0)
         self.new_rows = itertools.count()
         self.running: dict[int, Running] = {}
-        self.walk = ready_walk()
+        self.walk, self.deliver = ready_walk(), ready_deliver()
         for kind in (GRAD, LETTER):
             agent.on(kind, self.on_message)
         agent.on(FAILURE, self.on_failure)

@@ -34,6 +34,7 @@ from nbgrad.autograd.tensor import Tensor
 from nbgrad.autograd.versions import Latest, check_node
 from nbgrad.dist_autograd import ledger
 from nbgrad.dist_autograd.context import alone
+from nbgrad.dist_autograd.deliver import MOST, ONE_EACH, deliver
 from nbgrad.dist_autograd.send_recv import (
     RETAIN,
     WIDE,
@@ -229,25 +230,13 @@ class Part:
         if send.hooks is not None:
             self.node = send
             arrays, mask = self.hooked(run_send_hooks, send, arrays, mask)
-        k = 0
         ready: list = []
-        table = self.table
-        for edge in send.edges:
-            target = table[edge[0]]
-            if mask & 1:
-                total = target[1]
-                if total is None:
-                    target[1] = arrays[k]
-                elif total.__class__ is list and total[edge[1]] is None:
-                    total[edge[1]] = arrays[k]
-                else:
-                    self.add(edge, target, arrays[k])
-                k += 1
-            mask >>= 1
-            target[0] -= 1
-            if not target[0]:
-                ready.append(edge[0])
-        arrays = total = None  # type: ignore[assignment]
+        form = self.engine.deliver if mask < 1 << MOST else deliver
+        more = form(send.edges, arrays, mask, self.table, ready)
+        arrays = None  # type: ignore[assignment]
+        if more is not None:
+            self.add_all(more)
+            more = None
         if ready:
             self.drain(ready)
 
@@ -258,21 +247,17 @@ class Part:
         self.served.add(message_id)
         self.n_served += 1
         self.absent.add(message_id)
-        self.pass_on_nothing(self.snapshot[message_id], ready)
+        self.engine.deliver(self.snapshot[message_id].edges, (), 0, self.table, ready)
 
     def served_twice(self, message_id: int) -> ProtocolError:
         return ProtocolError(f"message {message_id} got its gradient twice in pass {self.id}")
 
     # ------------------------------------------------------------ running nodes
 
-    def pass_on_nothing(self, node: Any, ready: list) -> None:
-        """A node delivers "absent" to all of its targets."""
-        for edge in node.edges:
-            if edge is not None:
-                found = self.table[edge[0]]
-                found[0] -= 1
-                if not found[0]:
-                    ready.append(edge[0])
+    def add_all(self, more: list) -> None:
+        """Add what `deliver` has left."""
+        for edge, found, g in more:
+            self.add(edge, found, g)
 
     def add(self, edge: tuple, found: list, g: Any) -> None:
         """Add `g` to what has come for a target, which is in its entry `found` of the table."""
@@ -300,6 +285,7 @@ class Part:
     def drain(self, ready: list) -> None:
         """Run nodes until none is ready; look at the pass's state before each but the first: the caller has."""
         table, row, trace, is_first = self.table, self.row, self.agent.trace, True
+        deliver = self.engine.deliver
         while ready:
             node = ready.pop()
             found = table[node]
@@ -316,7 +302,7 @@ class Part:
                         self.leaves[node] = self.hooked_leaf(node, g)
                 continue
             if g is None or (g.__class__ is list and not pack_gradient(g)[1]):
-                self.pass_on_nothing(node, ready)
+                deliver(node.edges, (), 0, table, ready)
                 continue
             if is_first:
                 is_first = False
@@ -350,21 +336,13 @@ class Part:
             if node.residuals is not None and not self.retain:
                 node.release()
             g = None
-            for edge, cotangent in zip(node.edges, cotangents):
-                if edge is not None:
-                    found = table[edge[0]]
-                    if cotangent is not None:
-                        total = found[1]
-                        if total is None:
-                            found[1] = cotangent
-                        elif total.__class__ is list and total[edge[1]] is None:
-                            total[edge[1]] = cotangent
-                        else:
-                            self.add(edge, found, cotangent)
-                    found[0] -= 1
-                    if not found[0]:
-                        ready.append(edge[0])
-            cotangents = cotangent = total = found = None
+            if cotangents.__class__ is not tuple:
+                cotangents = tuple(cotangents)
+            more = deliver(node.edges, cotangents, ONE_EACH, table, ready)
+            cotangents = None
+            if more is not None:
+                self.add_all(more)
+                more = None
         if self.words:
             letters, self.words = self.words, {}
             post_letters(self, letters)

@@ -13,7 +13,22 @@ from nbgrad.autograd.function import pull_back
 from nbgrad.autograd.node import Node
 from nbgrad.autograd.tensor import Tensor
 from nbgrad.jit import fastcall
-from nbgrad.jit.fastcall import dec_ref, from_int, inc_ref, slot_offset, to_int
+from nbgrad.jit.fastcall import (
+    INT,
+    LIST_ITEMS,
+    SIZE,
+    TUPLE_ITEMS,
+    TYPE,
+    append,
+    bad_argument,
+    dec_ref,
+    from_int,
+    get_item,
+    inc_ref,
+    new_list,
+    slot_offset,
+    to_int,
+)
 from nbgrad.jit.primitive import external, peek, poke
 
 
@@ -60,15 +75,9 @@ def entry(node: Any) -> list:
 
 # ---------------------------------------------------------------- the same, native
 
-get_item = external("PyDict_GetItemWithError", 2)  # borrowed, 0: not there
 set_item = external("PyDict_SetItem", 3)
-new_list = external("PyList_New", 1)
-append = external("PyList_Append", 2)
 is_subtype = external("PyType_IsSubtype", 2)
-bad_argument = external("PyErr_BadArgument", 0)
-INT = 0xFFFFFFFF  # what a C function that returns an int leaves above is not defined
 
-TYPE, SIZE, LIST_ITEMS, TUPLE_ITEMS = 8, 16, 24, 24  # in lists, tuples and dicts
 # words of the block
 NONE, PULL_BACK, TUPLE, TENSOR, NODE, HOOKS, VJP, EDGES, N_OUTPUTS, LEAF_HOOKS = range(0, 80, 8)
 

@@ -30,6 +30,15 @@ dec_ref = external("Py_DecRef", 1, returns=False)
 save_thread = external("PyEval_SaveThread", 0)
 restore_thread = external("PyEval_RestoreThread", 1, returns=False)
 new_capsule = external("PyCapsule_New", 3)
+new_list = external("PyList_New", 1)
+append = external("PyList_Append", 2)
+get_item = external("PyDict_GetItemWithError", 2)  # a reference that is the dict's, 0: not there
+bad_argument = external("PyErr_BadArgument", 0)  # sets a TypeError
+INT = 0xFFFFFFFF  # a C function that returns an int leaves above it what it likes
+
+# Offsets in objects: of the type; of the number of items of a list, tuple or dict; of a tuple's items, of a list's pointer
+# to its items.
+TYPE, SIZE, TUPLE_ITEMS, LIST_ITEMS = 8, 16, 24, 24
 
 OUTER = """
 declare i32 @"{inner}"(ptr, ptr, i64, i64, i64)
