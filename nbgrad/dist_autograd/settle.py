@@ -44,8 +44,10 @@ def speak(part: Any) -> None:
 
 
 def say_outside(part: Any, ranks: set, letters: dict) -> None:
+    table = part.table
     for message_id, recv in list(part.context.recvs.items()):
-        if recv.source in ranks and is_outside(part, message_id):
+        # (the first condition is a part of the last, and false of nearly all)
+        if recv not in table and recv.source in ranks and is_outside(part, message_id):
             letters.setdefault(recv.source, []).append(-message_id)
 
 
