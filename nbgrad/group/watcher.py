@@ -11,6 +11,7 @@ N1 (one)  WATCHED is 1 while a watcher is there: rank 0 starts one by a CAS 0 ->
           consistent, so either the watcher sees the member and stays (CAS back), or rank 0 sees 0 and starts another.
 """
 
+import errno
 import os
 import select
 import time
@@ -21,6 +22,8 @@ from nbgrad.shm.layout import GONE, JOINED, NOT_HERE, PID, STATE, WATCHED, WORLD
 from nbgrad.shm.segment import Segment
 
 SLICE_S = 0.1  # how often it looks for new members
+# Errors of pidfd_open: nobody has the pid, or a thread of another process has it by now (ENOENT, or EINVAL).
+NO_PROCESS = (errno.ESRCH, errno.EINVAL, errno.ENOENT)
 LINGER_S = 0.4  # an empty group may come back; less than the leak checks of tests wait
 
 
@@ -59,7 +62,9 @@ class Watcher:
             if pid not in self.pidfds:
                 try:
                     self.pidfds[pid] = os.pidfd_open(pid)
-                except ProcessLookupError:
+                except OSError as error:
+                    if error.errno not in NO_PROCESS:
+                        raise
                     self.end(pid)
                     continue
                 self.poller.register(self.pidfds[pid], select.POLLIN)

@@ -3,6 +3,11 @@
 import os
 import signal
 
+from nbgrad.group import control
+from nbgrad.group.watcher import Watcher
+from nbgrad.shm import words
+from nbgrad.shm.layout import PID, POISON, READY, STATE, Layout
+from nbgrad.shm.segment import Segment
 from tests.group.programs import children, program, wait_gone
 
 MEMBER = """
@@ -49,6 +54,34 @@ def test_a_death_is_told_to_the_others(nothing_left, tmp_path):
             assert member.stdout.readline() == "w0 None\n"
             assert member.wait(10) == 0
         assert wait_gone([watcher], 2.0) == []
+
+
+THREAD = """
+import sys, threading
+thread = threading.Thread(target=sys.stdin.read)
+thread.start()
+print(thread.native_id, flush=True)
+thread.join()
+"""
+
+
+def test_a_pid_that_is_a_thread_of_another_process_by_now_has_ended(nothing_left, tmp_path):
+    """(!) pidfd_open has another error for it than for a pid that nobody has, and the watcher ended in it."""
+    layout = Layout(2)
+    segment = Segment.inherited(layout.size_bytes)
+    try:
+        control.commit(segment, layout)
+        control.initialise(segment, layout, 0)
+        member = segment.address + layout.worker(1)
+        with program(tmp_path, THREAD) as other:
+            words.store(member + PID, int(other.stdout.readline()))
+            words.store(member + STATE, READY)
+            assert Watcher(segment).look() == 0
+            assert words.load(member + POISON) != 0
+            assert other.poll() is None
+    finally:
+        segment.close()
+        segment.unmap()
 
 
 def test_the_watcher_ends_with_the_group(nothing_left, tmp_path):
