@@ -159,13 +159,15 @@ def worker(rank, framework):
 def without_the_waiting(side, stopped, ms):
     """Iterations of worker2 and worker3 while worker0 and worker1 are stopped."""
     side.block(ALONE, ms)
-    for pid in stopped:
-        os.kill(pid, signal.SIGSTOP)
+    pidfds = [os.pidfd_open(pid) for pid in stopped]
+    for pidfd in pidfds:
+        signal.pidfd_send_signal(pidfd, signal.SIGSTOP)
     try:
         time.sleep(ms / 1e3 + 1.1 * RAMP_S)
     finally:
-        for pid in stopped:
-            os.kill(pid, signal.SIGCONT)
+        for pidfd in pidfds:
+            signal.pidfd_send_signal(pidfd, signal.SIGCONT)
+            os.close(pidfd)
     return side.block(ALONE, 0)["iteration"]
 
 

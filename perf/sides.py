@@ -136,7 +136,7 @@ class Side:
         self.is_group = is_group
         self.framework = framework
         self.line = None
-        self.pids = []
+        self.pids, self.pidfds = [], []
         number = len(os.listdir(folder))
         self.errors = os.path.join(folder, f"{number}-{framework}.err")
         address = os.path.join(folder, f"{number}.sock")
@@ -170,6 +170,9 @@ class Side:
                 self.line = Line(connection)
         hello = self.receive()
         self.pids = family(self.child.pid)
+        for pid in self.pids:
+            with contextlib.suppress(OSError):  # it was there for a moment only
+                self.pidfds.append(os.pidfd_open(pid))
         self.freeze()
         return hello
 
@@ -219,9 +222,9 @@ class Side:
             self.signal(signal.SIGCONT)
 
     def signal(self, number):
-        for pid in self.pids:
+        for pidfd in self.pidfds:  # a pid may be another process's by now, or a thread's of one
             with contextlib.suppress(ProcessLookupError):  # ended: the missing answer will tell
-                os.kill(pid, number)
+                signal.pidfd_send_signal(pidfd, number)
 
     def close(self):
         """Let the child leave; kill what is left of it after LEAVE_S."""
@@ -235,6 +238,8 @@ class Side:
             self.signal(signal.SIGKILL)
             self.child.kill()
             self.child.wait()
+        while self.pidfds:
+            os.close(self.pidfds.pop())
 
 
 def serve(figures, lib):

@@ -16,6 +16,7 @@ from nbgrad.errors import CollectiveTimeout, MemberHung, ProcessException, Worke
 from nbgrad.logs import logger
 from nbgrad.rpc import state
 from tests.collectives.everywhere import error_of, everywhere
+from tests.signals import signals_to
 
 BIG = 100_000  # elements: more than a box, and born in the segment
 
@@ -115,15 +116,16 @@ def stops_another(rank, world):
     found = None
     if rank == 0:
         pid = state.agent().session.pid(1)
-        os.kill(pid, signal.SIGSTOP)
-        try:
-            found = (
-                pid,
-                error_of(dist.all_reduce, nb.ones(2), group=groups[0]),
-                error_of(dist.recv, nb.ones(2), 1, group=groups[1]),
-            )
-        finally:
-            os.kill(pid, signal.SIGCONT)
+        with signals_to(pid) as send:
+            send(signal.SIGSTOP)
+            try:
+                found = (
+                    pid,
+                    error_of(dist.all_reduce, nb.ones(2), group=groups[0]),
+                    error_of(dist.recv, nb.ones(2), 1, group=groups[1]),
+                )
+            finally:
+                send(signal.SIGCONT)
     dist.barrier()
     return found
 

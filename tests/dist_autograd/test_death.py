@@ -24,6 +24,7 @@ from nbgrad.errors import ProcessExitedException
 from nbgrad.rpc import state
 from nbgrad.shm import words
 from nbgrad.shm.layout import PAGE, PROGRESS, SENT_MESSAGES, Layout
+from tests.signals import signals_to
 
 WORLD = 3
 VICTIMS = [1, 0, 1, 2]  # half of the runs kill the peer
@@ -136,10 +137,14 @@ def kill_in_a_pass(seed, victim, folder):
     moment = random.Random(seed)
     context = nb.multiprocessing.spawn(work, args=(folder,), nprocs=WORLD, join=False)
     pids = context.pids()
-    shared = Words(pids[0])
-    try:
+    processes = [psutil.Process(pid) for pid in [*pids, context.supervisor.pid]]
+    with contextlib.ExitStack() as stack:
+        stack.callback(context.stop)
+        shared = Words(pids[0])
+        stack.callback(shared.close)
+        send = stack.enter_context(signals_to(pids[victim]))
         wait_for_moment(shared, victim, moment.randrange(3, 30), moment.randrange(N_CALLS))
-        os.kill(pids[victim], signal.SIGKILL)
+        send(signal.SIGKILL)
         start, error = time.monotonic(), None
         try:
             assert context.join(timeout=START_S)
@@ -148,11 +153,8 @@ def kill_in_a_pass(seed, victim, folder):
         end_s = time.monotonic() - start
         is_inside = shared[0, PROGRESS] % 2 == 1  # the caller has not got past the pass
         seen = [(folder / f"{rank}").read_text() for rank in range(WORLD) if rank != victim]
-        left = [pid for pid in [*pids, context.supervisor.pid] if psutil.pid_exists(pid)]
+        left = [process.pid for process in processes if process.is_running()]
         return Run(victim, is_inside, end_s, seen, error, left)
-    finally:
-        shared.close()
-        context.stop()
 
 
 def wait_for_moment(shared, victim, number, n_messages):

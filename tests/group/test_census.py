@@ -10,6 +10,7 @@ from nbgrad.group import census, rendezvous
 from nbgrad.shm.layout import Layout
 from nbgrad.shm.segment import PREFIX, SHM, Segment
 from tests.groups import eventually, fresh
+from tests.signals import signals_to
 
 
 def of(pids):
@@ -35,12 +36,13 @@ def test_a_group_is_seen_from_outside_until_it_ends(nothing_left):
 def test_a_dead_worker_is_seen(nothing_left):
     with fresh(2) as group:
         pids = group.context.pids()
-        os.kill(pids[0], signal.SIGSTOP)  # stays as it is, to be looked at
-        os.kill(pids[1], signal.SIGKILL)
-        assert eventually(
-            lambda: [member.state for member in of(pids).members] == ["ready", "dead"]
-        )
-        os.kill(pids[0], signal.SIGCONT)
+        with signals_to(pids[0]) as send, signals_to(pids[1]) as send_other:
+            send(signal.SIGSTOP)  # stays as it is, to be looked at
+            send_other(signal.SIGKILL)
+            assert eventually(
+                lambda: [member.state for member in of(pids).members] == ["ready", "dead"]
+            )
+            send(signal.SIGCONT)
         group.is_broken = True
 
 

@@ -10,6 +10,7 @@ import pytest
 from nbgrad.errors import ProcessExitedException, StartupError
 from nbgrad.group import launch, processes, spawn
 from tests.group.programs import children, interrupt, pids_of, program, wait_gone
+from tests.signals import signals_to
 
 
 def wait_for_ever(index):
@@ -176,7 +177,8 @@ def test_killing_the_supervisor_ends_the_workers(nothing_left, tmp_path):
     with program(tmp_path, LAUNCHER) as launcher:
         workers = pids_of(launcher.stdout.readline())
         (supervisor,) = set(children(launcher.pid)) - set(workers)
-        os.kill(supervisor, signal.SIGKILL)
+        with signals_to(supervisor) as send:
+            send(signal.SIGKILL)
         assert launcher.wait(10) == 1
         assert wait_gone(workers, 1.0) == []
         assert "the supervisor of the group" in launcher.stderr.read()

@@ -13,6 +13,7 @@ from nbgrad.errors import ProcessExitedException
 from nbgrad.group import death, join, spawn
 from nbgrad.shm import futex
 from nbgrad.shm.layout import EPOCH
+from tests.signals import signals_to
 
 ROUNDS = 3
 SECOND_NS = 1_000_000_000
@@ -37,7 +38,8 @@ def test_survivors_are_woken_by_a_death(nothing_left):
         group = spawn(sleep_until_death, (theirs,), nprocs=3, join=False)
         pids = dict(ours.recv() for _ in range(3))
         start = time.monotonic_ns()
-        os.kill(pids[1], signal.SIGKILL)
+        with signals_to(pids[1]) as send:
+            send(signal.SIGKILL)
         ends = dict(ours.recv() for _ in range(2))
         waits_ms += [(end - start) / 1e6 for end in ends.values()]
         with pytest.raises(

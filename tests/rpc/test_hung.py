@@ -18,6 +18,7 @@ from nbgrad.shm import arena, words
 from nbgrad.shm.binding import block_of
 from nbgrad.shm.layout import LEAVING, STATE
 from tests.groups import eventually, fresh
+from tests.signals import signals_to
 
 BOUND_S = 3.0  # more than any of the timeouts below, and their bookkeeping, on a busy machine
 
@@ -37,11 +38,12 @@ def error_of(function, *args, **kwargs):
 
 def call_the_stopped(pid):
     """Worker 1 is stopped: what a call to it gives, whether worker 2 still answers, and what shutdown gives."""
-    os.kill(pid, signal.SIGSTOP)
-    called = error_of(rpc.rpc_sync, 1, abs, (-1,), timeout=0.3)
-    other = rpc.rpc_sync(2, abs, (-1,))
-    left = error_of(rpc.shutdown, timeout=0.3)
-    os.kill(pid, signal.SIGCONT)
+    with signals_to(pid) as send:
+        send(signal.SIGSTOP)
+        called = error_of(rpc.rpc_sync, 1, abs, (-1,), timeout=0.3)
+        other = rpc.rpc_sync(2, abs, (-1,))
+        left = error_of(rpc.shutdown, timeout=0.3)
+        send(signal.SIGCONT)
     return called, other, left, rpc._is_current_rpc_agent_set()
 
 
@@ -66,12 +68,12 @@ def test_a_stopped_worker_holds_up_nobody_for_longer_than_the_timeouts(nothing_l
 def pass_over_the_stopped(pid):
     """Worker 2, which worker 1 waits for, is stopped during a pass of this worker; then it goes on."""
     x = nb.ones(3, requires_grad=True)
-    with dist_autograd.context() as context_id:
+    with dist_autograd.context() as context_id, signals_to(pid) as send:
         loss = rpc.rpc_sync(1, pass_on, (x,)).sum()
-        os.kill(pid, signal.SIGSTOP)
+        send(signal.SIGSTOP)
         failed = error_of(dist_autograd.backward, context_id, [loss], timeout=0.3)
         met = error_of(rpc._all_gather, 1, timeout=0.3)
-        os.kill(pid, signal.SIGCONT)
+        send(signal.SIGCONT)
         again = rpc.rpc_sync(1, pass_on, (x,)).sum()
         dist_autograd.backward(context_id, [again])
         return failed, met, dist_autograd.get_gradients(context_id)[x].tolist()
@@ -113,12 +115,15 @@ def fill_the_ring_of_the_stopped(pid):
     with dist_autograd.context() as context_id:
         x = nb.ones(1, requires_grad=True)
         rpc.rpc_sync(1, nb.mul, args=(x, x))
-        found = fill_and_go_on(pid)
+        with signals_to(pid) as send:
+            send(signal.SIGSTOP)
+        found = fill_and_go_on()
         start = time.monotonic()
     assert time.monotonic() - start < BOUND_S, (
         "the release of a context waited for the stopped worker"
     )
-    os.kill(pid, signal.SIGCONT)
+    with signals_to(pid) as send:
+        send(signal.SIGCONT)
     with pytest.raises(ContextError):
         dist_autograd.get_gradients(context_id)
     assert eventually(lambda: not rpc.rpc_sync(1, n_contexts))
@@ -130,8 +135,7 @@ def n_contexts():
     return dist_autograd._get_debug_info()["num_autograd_contexts"]
 
 
-def fill_and_go_on(pid):
-    os.kill(pid, signal.SIGSTOP)
+def fill_and_go_on():
     futures, longest = [], 0.0
     while longest < 0.2 and len(futures) < 1000:
         start = time.monotonic()
@@ -172,7 +176,8 @@ def kill_in_shutdown(pid):
     agent = state.agent()
     word = agent.binding.worker(1) + STATE
     assert eventually(lambda: words.load(word) == LEAVING)
-    os.kill(pid, signal.SIGKILL)
+    with signals_to(pid) as send:
+        send(signal.SIGKILL)
     return error_of(rpc.shutdown)
 
 

@@ -7,8 +7,8 @@ worker k    N_THREADS threads, the main one among them: nested calls, references
 After a kill every survivor has a WorkerDied and the run ends; after the others the group goes on and leaves in order.
 """
 
+import contextlib
 import json
-import os
 import random
 import signal
 import threading
@@ -21,6 +21,7 @@ import nbgrad as nb
 from nbgrad import rpc
 from nbgrad.errors import ProcessExitedException, RpcTimeout, RRefError, WorkerDied, WorkerHung
 from tests.groups import eventually
+from tests.signals import signals_to
 
 WORLD, N_THREADS = 3, 3
 TIMEOUT_S = 1.0  # of each call
@@ -148,37 +149,36 @@ def one_run(seed, fault, folder):
     draw = random.Random(seed)
     victim = draw.randrange(WORLD)
     context = nb.multiprocessing.spawn(work, args=(folder, seed), nprocs=WORLD, join=False)
-    try:
-        pid = context.pids()[victim]
+    with contextlib.ExitStack() as stack:
+        stack.callback(context.stop)
+        send = stack.enter_context(signals_to(context.pids()[victim]))
         ready = [folder / f"ready{rank}" for rank in range(WORLD)]
         assert eventually(lambda: all(path.exists() for path in ready), START_S)
         wait_until_random_moment(draw)
         if fault == "kill":
-            os.kill(pid, signal.SIGKILL)
+            send(signal.SIGKILL)
             with pytest.raises(ProcessExitedException) as caught:
                 context.join(timeout=END_S)
             assert (caught.value.error_index, caught.value.signal_name) == (victim, "SIGKILL")
         else:
-            disturb(fault, pid, draw)
+            disturb(fault, send, draw)
             (folder / "end").touch()
             assert context.join(timeout=2 * END_S), "the workers did not leave"
         return victim, [told(folder, rank) for rank in range(WORLD)]
-    finally:
-        context.stop()
 
 
 def wait_until_random_moment(draw):
     threading.Event().wait(draw.uniform(0.02, 0.4))  # the moment is the test: nothing is waited for
 
 
-def disturb(fault, pid, draw):
+def disturb(fault, send, draw):
     """A fault that the group survives, and some load after it."""
     if fault == "stop":
-        os.kill(pid, signal.SIGSTOP)
+        send(signal.SIGSTOP)
         threading.Event().wait(draw.uniform(0.1, 1.5 * TIMEOUT_S))
-        os.kill(pid, signal.SIGCONT)
+        send(signal.SIGCONT)
     else:
-        os.kill(pid, signal.SIGINT)
+        send(signal.SIGINT)
     threading.Event().wait(LOAD_S)
 
 
