@@ -18,38 +18,40 @@ from tests.dist_autograd.worlds import (
     add,
     identity,
     in_one_process,
+    late_vjp,
     leaves,
     mul,
     own,
     own_gradient,
     reset,
-    slow_vjp,
     through,
     times_own,
 )
+from tests.events import PROMPT_S, finish, has_begun, new
 from tests.groups import eventually, on_all
 
 # ---------------------------------------------------------------- timeouts
 
 
-def timed_out(seconds):
-    x, _ = leaves()
+def timed_out():
+    (x, _), name = leaves(), new()
     with dist_autograd.context() as context_id:
-        loss = rpc.rpc_sync(1, slow_vjp, (x, seconds)).sum()
+        loss = rpc.rpc_sync(1, late_vjp, (x, name)).sum()
         start = time.monotonic()
         try:
             dist_autograd.backward(context_id, [loss], timeout=0.05)
         except RpcTimeout:
-            late = time.monotonic() - start
+            seconds = time.monotonic() - start
+            rpc.rpc_sync(1, finish, (name,))
             again = rpc.rpc_sync(1, add, (x, x)).sum()
             dist_autograd.backward(context_id, [again])
-            return late, dist_autograd.get_gradients(context_id)[x].array.tolist()
+            return seconds, dist_autograd.get_gradients(context_id)[x].array.tolist()
     return None
 
 
 def test_a_pass_may_have_a_timeout_of_its_own(group2):
-    seconds, gradient = group2.call(timed_out, 0.3)
-    assert seconds < 0.25
+    seconds, gradient = group2.call(timed_out)
+    assert seconds < PROMPT_S
     assert gradient == [2.0, 2.0]
 
 
@@ -416,15 +418,23 @@ def test_failures_of_several_threads_at_once(group3):
 
 def interrupted():
     """Ctrl-C during a pass: at once, and everything can be used again."""
-    x, _ = leaves()
+    (x, _), name, sent = leaves(), new(), []
+
+    def interrupt():
+        assert rpc.rpc_sync(1, has_begun, (name,))
+        sent.append(time.monotonic())
+        os.kill(os.getpid(), signal.SIGINT)
+
     with dist_autograd.context() as context_id:
-        loss = rpc.rpc_sync(1, slow_vjp, (x, 0.8)).sum()
-        threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
-        start = time.monotonic()
+        loss = rpc.rpc_sync(1, late_vjp, (x, name)).sum()
+        thread = threading.Thread(target=interrupt)
+        thread.start()
         try:
             dist_autograd.backward(context_id, [loss])
         except KeyboardInterrupt:
-            seconds = time.monotonic() - start
+            seconds = time.monotonic() - sent[0]
+            thread.join()
+            rpc.rpc_sync(1, finish, (name,))
             dist_autograd.backward(context_id, [rpc.rpc_sync(1, add, (x, x)).sum()])
             return seconds, dist_autograd.get_gradients(context_id)[x].array.tolist()
     return None
@@ -432,15 +442,15 @@ def interrupted():
 
 def test_ctrl_c_ends_a_pass_at_once(group2):
     seconds, gradient = group2.call(interrupted)
-    assert 0.05 < seconds < 0.4
+    assert seconds < PROMPT_S
     assert gradient == [2.0, 2.0]
 
 
 def released_during_a_pass():
-    x, _ = leaves()
+    (x, _), name = leaves(), new()
     found = []
     context = dist_autograd._new_context()
-    loss = rpc.rpc_sync(1, slow_vjp, (rpc.rpc_sync(2, mul, (x, x)), 0.3)).sum()
+    loss = rpc.rpc_sync(1, late_vjp, (rpc.rpc_sync(2, mul, (x, x)), name)).sum()
 
     def run():
         try:
@@ -450,8 +460,9 @@ def released_during_a_pass():
 
     thread = threading.Thread(target=run)
     thread.start()
-    time.sleep(0.1)
+    assert rpc.rpc_sync(1, has_begun, (name,))
     dist_autograd._release_context(context.id)
+    rpc.rpc_sync(1, finish, (name,))
     thread.join(5)
     return found
 

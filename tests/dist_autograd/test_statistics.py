@@ -41,6 +41,9 @@ def test_large_gradients_are_not_copied(group2):
     assert found["worker1"].bytes_zero_copy == 400_000
 
 
+N_TIMES = 5  # a busy machine may take the processor away for as long as the others compute
+
+
 class Slow(nb.autograd.Function):
     """Its backward computes for 50 ms."""
 
@@ -69,11 +72,18 @@ def times():
 
 
 def test_computing_and_waiting_are_told_apart(group2):
-    here, there = group2.call(times)
-    assert here["worker0"].computing_s >= 0.05  # before the first message is posted: computing, too
-    assert there["worker1"].computing_s >= 0.05
-    assert there["worker0"].computing_s < 0.05 <= there["worker0"].waiting_s
-    assert here["worker1"].computing_s < 0.05
+    others_s = []
+    for _ in range(N_TIMES):
+        here, there = group2.call(times)
+        assert (
+            here["worker0"].computing_s >= 0.05
+        )  # before the first message is posted: computing, too
+        assert there["worker1"].computing_s >= 0.05
+        assert there["worker0"].waiting_s >= 0.05
+        others_s.append(max(there["worker0"].computing_s, here["worker1"].computing_s))
+        if others_s[-1] < 0.05:
+            break
+    assert min(others_s) < 0.05
 
 
 def failed():

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import nbgrad as nb
 from nbgrad import dist_autograd, rpc
 from nbgrad.errors import FastModeError
+from tests.events import late
 from tests.groups import on_all
 
 # ---------------------------------------------------------------- what runs on other workers
@@ -66,6 +67,17 @@ def slow_vjp(x, seconds):
 
     def wait(g):
         time.sleep(seconds)
+
+    y.register_hook(wait)
+    return y
+
+
+def late_vjp(x, name):
+    """Its gradient passes when `finish(name)` was called here."""
+    y = x * 2
+
+    def wait(g):
+        assert late(name)
 
     y.register_hook(wait)
     return y

@@ -11,6 +11,7 @@ from nbgrad import rpc
 from nbgrad.errors import RpcTimeout
 from nbgrad.futures import Future
 from nbgrad.rpc import state
+from tests.events import PROMPT_S, finish, late, new
 from tests.groups import fresh, on_all
 
 TINY_RING = 512  # one message with a small array, or two without
@@ -286,37 +287,42 @@ def sleep_and_return(seconds):
 def time_out():
     start = time.monotonic()
     try:
-        rpc.rpc_sync(1, sleep_and_return, (0.5,), timeout=0.05)
+        rpc.rpc_sync(1, late, (name := new(),), timeout=0.05)
     except RpcTimeout as error:
-        return str(error), time.monotonic() - start
+        seconds = time.monotonic() - start
+        rpc.rpc_sync(1, finish, (name,))
+        return str(error), seconds
     return None
 
 
 def test_a_call_times_out_and_says_what_it_was(group2):
     text, seconds = group2.call(time_out)
     assert "RPC ran for more than set timeout (50 ms)" in text
-    assert "sleep_and_return on worker 'worker1'" in text
-    assert seconds < 0.3
+    assert "late on worker 'worker1'" in text
+    assert seconds < PROMPT_S
     assert group2.call(identity, 1) == 1
 
 
 def time_out_in_order():
     """A short timeout set behind a long one is not forgotten."""
-    start = time.monotonic()
-    long = rpc.rpc_async(1, sleep_and_return, (0.3,), timeout=10)
-    short = rpc.rpc_async(1, sleep_and_return, (0.3,), timeout=0.05)
+    start, name = time.monotonic(), new()
+    long = rpc.rpc_async(1, late, (name,), timeout=60)
+    short = rpc.rpc_async(1, late, (name,), timeout=0.05)
     try:
         short.wait()
     except RpcTimeout:
         seconds = time.monotonic() - start
-        return seconds, long.wait()
+        is_first = not long.done()
+        rpc.rpc_sync(1, finish, (name,))
+        return seconds, is_first, long.wait()
     return None
 
 
 def test_timeouts_end_in_their_own_order(group2):
-    seconds, value = group2.call(time_out_in_order)
-    assert seconds < 0.25
-    assert value == "late"
+    seconds, is_first, was_finished = group2.call(time_out_in_order)
+    assert seconds < PROMPT_S
+    assert is_first
+    assert was_finished
 
 
 def no_timeout():
