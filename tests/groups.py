@@ -107,12 +107,11 @@ def left_over():
     return {name: count for name, count in info.items() if count}
 
 
-def left_over_everywhere():
+def left_over_everywhere(collects):
     """Of all workers: {rank: what is left}."""
     world = state.agent().world
-    on_all(
-        gc.collect
-    )  # what only a cycle holds (an error and the frames that it passed) is no leak
+    if collects:  # what only a cycle holds (an error and the frames that it passed) is no leak
+        on_all(gc.collect)
     others = {rank: rpc.rpc_sync(rank, left_over) for rank in range(1, world)}
     return {rank: found for rank, found in {0: left_over(), **others}.items() if found}
 
@@ -186,8 +185,8 @@ class Group:
     def stacks(self):
         """The stacks of all threads of all workers."""
         for process in self.context.processes:
-            if process.is_alive():
-                os.kill(process.pid, signal.SIGUSR1)
+            # By the supervisor, which has their pidfds: a pid may be another process's by now.
+            self.context.send("signal", process.index, signal.SIGUSR1)
         time.sleep(STACKS_S)
         return "\n".join(
             f"{file.name}\n{file.read_text()}" for file in sorted(self.folder.iterdir())
@@ -195,8 +194,9 @@ class Group:
 
     def check(self):
         """Nothing is left over, and no thread ended in an error."""
-        end = time.monotonic() + SETTLE_S
-        while left := self.call(left_over_everywhere):
+        end, collects = time.monotonic() + SETTLE_S, False
+        while left := self.call(left_over_everywhere, collects):
+            collects = True
             time.sleep(0.01)
             if time.monotonic() > end:
                 self.is_broken = True

@@ -75,7 +75,8 @@ COMPLAINTS = {
 }
 
 
-def test_segments_of_another_run_are_not_ours(tmp_path):
+def test_segments_of_another_run_are_not_ours(monkeypatch):
+    monkeypatch.setitem(leaked.__globals__, "LEAVE_S", 1.0)
     path = Path("/dev/shm/nbgrad-of-another-run")
     program = f"import mmap; f = open({str(path)!r}, 'w+b'); f.truncate(4096); m = mmap.mmap(f.fileno(), 4096)"
     other = subprocess.Popen(
@@ -116,7 +117,12 @@ def report(tmp_path_factory):
     done = subprocess.run(
         command,
         cwd=root,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "120"},
+        env={
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "COLUMNS": "120",
+            "NBGRAD_TEST_LEAVE_S": "1",  # what is left there stays for ever
+        },
         capture_output=True,
         text=True,
         timeout=100,
