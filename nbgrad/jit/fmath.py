@@ -197,3 +197,27 @@ def erf(v, like):
     e = times_pow2(expm1_reduced(reduced(-b, n, like), like) + f(1.0), n)
     y = copysign(a * x + x if x <= f(1.0) else f(1.0) - e, v)
     return v if v != v else y
+
+
+@inline
+def erf_near(v, like):
+    """`erf` within 6 ulp in float32 at half the cost, by one rational function (as in Eigen); `erf` itself in float64."""
+    f = like.dtype.type
+    if f(0.1) != 0.1:
+        x = at_most(at_least(v, f(-4.0)), f(4.0))
+        z = x * x
+        p = f(-2.72614225801306e-10)
+        p = p * z + f(2.77068142495902e-08)
+        p = p * z + f(-2.10102402082508e-06)
+        p = p * z + f(-5.69250639462346e-05)
+        p = p * z + f(-7.34990630326855e-04)
+        p = p * z + f(-2.95459980854025e-03)
+        p = p * z + f(-1.60960333262415e-02)
+        q = f(-1.45660718464996e-05)
+        q = q * z + f(-2.13374055278905e-04)
+        q = q * z + f(-1.68282697438203e-03)
+        q = q * z + f(-7.37332916720468e-03)
+        q = q * z + f(-1.42647390514189e-02)
+        y = x * p / q
+        return v if v != v else y
+    return erf(v, like)

@@ -7,12 +7,13 @@ import pytest
 
 from nbgrad.jit import fmath, kernel
 
-exp, exp_below, tanh, sigmoid, erf = (
+exp, exp_below, tanh, sigmoid, erf, erf_near = (
     fmath.exp,
     fmath.exp_below,
     fmath.tanh,
     fmath.sigmoid,
     fmath.erf,
+    fmath.erf_near,
 )
 
 
@@ -44,6 +45,12 @@ def run_sigmoid(x, y):
 def run_erf(x, y):
     for i in range(x.size):
         y[i] = erf(x[i], x)
+
+
+@kernel("a>a")
+def run_erf_near(x, y):
+    for i in range(x.size):
+        y[i] = erf_near(x[i], x)
 
 
 def errors_in_ulp(run, reference, x):
@@ -97,6 +104,15 @@ def test_erf_is_within_two_ulp(dtype):
     x = np.concatenate([points(dtype, -7, 7), small, np.nextafter(small[-1:], dtype(2))])
     # Of libm, in float64: half an ulp of its own.
     assert errors_in_ulp(run_erf, lambda v: np.array([math.erf(u) for u in v]), x) < 2
+
+
+@pytest.mark.parametrize(("dtype", "most"), [(np.float32, 6), (np.float64, 2)])
+def test_the_cheaper_erf_is_within_six_ulp(dtype, most):
+    x = points(dtype, -7, 7)
+    assert errors_in_ulp(run_erf_near, lambda v: np.array([math.erf(u) for u in v]), x) < most
+    y = np.empty(1, dtype)
+    run_erf_near(np.array([math.nan], dtype), y)
+    assert np.isnan(y[0])
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
