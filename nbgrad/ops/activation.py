@@ -9,7 +9,7 @@ from nbgrad.ops.broadcast import contiguous
 from nbgrad.ops.pointwise import floats
 
 exp_of, exp_below = fmath.exp, fmath.exp_below
-erf_of = fmath.erf_near  # 1 + erf rounds to half an ulp of 1 to 2 anyway
+erf_of = fmath.erf_near  # in float32 half the cost of `erf`, and 3.4e-7 off at most
 tanh_of = fmath.tanh
 sigmoid_of = fmath.sigmoid
 
