@@ -16,7 +16,7 @@ from pathlib import Path
 
 import common
 import numpy as np
-from models import LR, MODELS, MOMENTUM, same_start
+from models import LR, MODELS, MOMENTUM, model_of
 from pairs import pair_side
 
 BUSY = 0.02  # of a core, that the processes above the workers may take
@@ -40,10 +40,9 @@ class Trainer:
     """One model, and how a step of it is taken."""
 
     def __init__(self, lib, name, how):
-        make, shape = MODELS[name]
+        shape = MODELS[name][1]
         self.lib, self.how, self.n = lib, how, 0
-        self.model = make(lib)
-        same_start(lib, self.model)
+        self.model = model_of(lib, name)
         rng = np.random.default_rng(1 + lib.dist.get_rank())
         self.batches = [
             lib.tensor(rng.standard_normal(shape).astype(np.float32)) for _ in range(FIRST_BATCHES)

@@ -97,11 +97,17 @@ def start_of(shapes):
     return state
 
 
-def step_of(lib, name, captured):
-    """`train(x, labels)`, a training step of a model; captured where there is such a thing."""
+def model_of(lib, name):
+    """A model with parameters that do not depend on the framework."""
     model = MODELS[name][0](lib)
     start = start_of({key: tuple(p.shape) for key, p in model.state_dict().items()})
     model.load_state_dict({key: lib.tensor(values) for key, values in start.items()})
+    return model
+
+
+def step_of(lib, name, captured):
+    """`train(x, labels)`, a training step of a model; captured where there is such a thing."""
+    model = model_of(lib, name)
     optimizer = lib.optim.SGD(model.parameters(), lr=LR, momentum=MOMENTUM)
     loss_of = lib.functional.cross_entropy
 
