@@ -43,6 +43,7 @@ called, if `nbgrad.ops.sparse` has set one as `mul.sparse`; with dense tensors t
 import functools
 import inspect
 import textwrap
+import weakref
 from collections.abc import Callable
 from types import FunctionType
 from typing import Any
@@ -57,7 +58,8 @@ from nbgrad.autograd.sparse import SparseArray
 from nbgrad.autograd.tensor import Tensor
 from nbgrad.errors import DtypeError
 
-registry: dict[str, Any] = {}  # name -> op, for tables and checks
+registry: dict[str, Any] = {}  # name -> op made last under it, for tables and checks
+every: weakref.WeakSet = weakref.WeakSet()  # all ops; a user's may have the name of another
 
 INPUT = """\
     if isinstance({x}, Tensor):
@@ -350,6 +352,7 @@ def op(
     user.constant = constant
     user.sparse = None  # the form of it for sparse tensors
     registry[own_name] = user
+    every.add(user)
     return user
 
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from nbgrad.autograd.op import registry
+from nbgrad.autograd.op import every
 
 
 class Watch:
@@ -20,11 +20,11 @@ class Watch:
 def watch(record: Callable[[str, str, int], Any] | None) -> None:
     """Tell all operations of this process to a recorder; None ends that."""
     Watch.record = record
-    for name, op in registry.items():
+    for op in list(every):
         scope = op.__globals__
         forward = scope["forward"]
         forward = getattr(forward, "watched", forward)
-        scope["forward"] = forward if record is None else watched(name, forward, record)
+        scope["forward"] = forward if record is None else watched(op.__name__, forward, record)
 
 
 def watched(name: str, forward: Callable, record: Callable) -> Callable:

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from nbgrad.autograd import buffers, derive, engine
-from nbgrad.autograd.op import registry
+from nbgrad.autograd.op import every
 from nbgrad.autograd.outside import Recording
 from nbgrad.autograd.tensor import Tensor
 from nbgrad.capture import effects
@@ -73,9 +73,9 @@ def stationed(recorder: Any) -> Iterator[None]:
             stack.callback(put, name, before)
 
         slot: Any = vars(Tensor)["array"]
-        for name, op in registry.items():
+        for op in list(every):
             scope = op.__globals__
-            swap(scope, "forward", recorder.forward(name, scope["forward"], scope))
+            swap(scope, "forward", recorder.forward(op.__name__, scope["forward"], scope))
             swap(scope, "next_seq", recorder.next_seq(scope["next_seq"]))
         swap(engine, "run", recorder.backward)
         swap(
